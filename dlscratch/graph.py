@@ -1,0 +1,219 @@
+"""The computation graph: connected once, sorted once, then run forward and backward many times in the same memory.
+
+A Variable is an arrow of the drawing, a Node a circle on it. The layers own the formulas and the parameters; the graph
+owns every array that comes between.
+"""
+
+from collections.abc import Mapping, Sequence
+from operator import is_
+from typing import Any
+
+import numpy as np
+
+from dlscratch.functions import Array
+from dlscratch.layers import Add, Layer, Mul
+
+
+class Variable:
+    """A quantity: its value arrives going forward, its gradient going backward.
+
+    `a + b` and `a * b` connect Add and Mul, so the book's shop is `price = (apple * 2 + orange * 3) * tax`.
+    With requires_grad=False (images, targets, constants) no gradient is computed for it, nor for what leads only to it.
+    """
+
+    def __init__(self, name: str = "", value: Any = None, *, requires_grad: bool = True) -> None:
+        self.name = name
+        self.value = value
+        self.grad: Any = None
+        self.requires_grad = requires_grad
+        self.node: Node | None = None  # the node whose output this is; None for what is fed from outside
+        self._sum: Array | None = None
+
+    def connect(self, layer: Layer, *inputs: "Variable") -> "Variable":
+        """The output of one use of `layer` on `inputs`; `layer(*inputs)` is the way to say it."""
+        return Node(layer, inputs).output
+
+    def receive(self, grad: Any) -> None:
+        """Take one reader's share of the gradient: the first is pointed at, further ones are summed in own memory."""
+        if self.grad is None:
+            self.grad = grad
+        else:
+            self.grad = np.add(self.grad, grad, out=self._sum)
+            self._sum = self.grad if np.ndim(self.grad) else None
+
+    def drop_buffers(self) -> None:
+        """Forget the memory of the sum."""
+        self._sum = None
+
+    def __add__(self, other: Any) -> "Variable":
+        return Add()(self, _as_variable(other))
+
+    def __mul__(self, other: Any) -> "Variable":
+        return Mul()(self, _as_variable(other))
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+    __array_ufunc__ = None  # so that array * Variable is a Mul too, not an array of Variables
+
+    def __repr__(self) -> str:
+        return f"Variable({self.name or self.node})"
+
+
+class Node:
+    """One use of a layer, with the buffers of that use.
+
+    An array is handed back to its layer as `out` only if that layer made it: not a view, not one of the inputs.
+    """
+
+    def __init__(self, layer: Layer, inputs: tuple[Variable, ...]) -> None:
+        self.layer = layer
+        self.inputs = inputs
+        self.needs_dx = any(variable.requires_grad for variable in inputs)
+        self.output = Variable(requires_grad=self.needs_dx or bool(layer.param_names))
+        self.output.node = self
+        self._y: Array | None = None
+        self._dxs: tuple[Array | None, ...] = (None,) * len(inputs)
+        self._checked = False
+
+    def drop_buffers(self) -> None:
+        """Forget the arrays of the last run, so that the next one makes new ones."""
+        self._y = None
+        self._dxs = (None,) * len(self.inputs)
+        self._checked = False
+        for variable in self.inputs:
+            variable.drop_buffers()
+
+    def forward(self) -> None:
+        """Compute the value of the output from the values of the inputs."""
+        xs = [variable.value for variable in self.inputs]
+        y = self.layer.forward(*xs, out=self._y)
+        if y is None:
+            raise ValueError(f"{self}.forward returned None; it expects to return the output y")
+        if y is not self._y:
+            self._y = y if _made_here(y, xs) else None
+        self.output.value = y
+
+    def backward(self) -> None:
+        """Compute the gradients of the parameters, and each input's share of the gradient, from that of the output."""
+        dy, y = self.output.grad, self.output.value
+        xs = [variable.value for variable in self.inputs]
+        if self.layer.param_names:
+            self.layer.backward_params(dy, *xs, y=y)
+        if not self.needs_dx:
+            return
+        single = len(xs) == 1
+        dxs = self.layer.backward(dy, *xs, y=y, out=self._dxs[0] if single else self._dxs)
+        dxs = (dxs,) if single else dxs
+        if not self._checked:
+            self._check_shapes(dxs, xs)
+        if not all(map(is_, dxs, self._dxs)):
+            self._dxs = tuple(dx if _made_here(dx, [dy, y, *xs, *dxs[:i]]) else None for i, dx in enumerate(dxs))
+        for variable, dx in zip(self.inputs, dxs, strict=True):
+            if variable.requires_grad and dx is not None:
+                variable.receive(dx)
+
+    def _check_shapes(self, dxs: Any, xs: list[Any]) -> None:
+        got = [None if dx is None else np.shape(dx) for dx in (() if dxs is None else dxs)]
+        wanted = [np.shape(x) for x in xs]
+        missing = not any(shape is not None for shape in got)
+        if missing or len(got) != len(wanted) or any(a not in (None, b) for a, b in zip(got, wanted, strict=True)):
+            raise ValueError(
+                f"{self}.backward expects to return gradients of the shapes {wanted} of its inputs, got {got}"
+            )
+        self._checked = True
+
+    def __repr__(self) -> str:
+        return repr(self.layer)
+
+
+class Graph:
+    """Everything that leads to `output`, sorted so that each node comes after those that it reads."""
+
+    def __init__(self, output: Variable) -> None:
+        self.output = output
+        self.nodes = _sorted_nodes(output)
+        self.variables = list(dict.fromkeys(v for n in self.nodes for v in (*n.inputs, n.output)))
+        self.leaves = [variable for variable in self.variables if variable.node is None]
+        self._signature: list[Any] = []
+        self._one: Any = None
+        self._forward_done = False
+        _refuse_shared_layers(self.nodes)
+
+    def forward(self) -> Any:
+        """Compute and return the value of the output from those of the leaves; the next run overwrites it."""
+        self._forward_done = False
+        signature = [_signature(leaf) for leaf in self.leaves]
+        if signature != self._signature:
+            self.drop_buffers()
+            self._signature = signature
+        for node in self.nodes:
+            node.forward()
+        self._forward_done = True
+        return self.output.value
+
+    def backward(self) -> None:
+        """Compute the gradient of the output (which is taken as 1) with respect to every variable and parameter."""
+        if not self._forward_done:
+            raise RuntimeError("backward() differentiates the last forward(), and there is none; call forward() first")
+        for variable in self.variables:
+            variable.grad = None
+        if self._one is None:
+            self._one = np.ones_like(self.output.value)
+        self.output.grad = self._one
+        for node in reversed(self.nodes):
+            if node.output.grad is not None:
+                node.backward()
+
+    def predict(self, values: Mapping[Variable, Any]) -> dict[Variable, Any]:
+        """The values of all variables at test time, from those of the leaves; what training left stays as it is."""
+        found = {leaf: leaf.value for leaf in self.leaves} | dict(values)
+        for node in self.nodes:
+            found[node.output] = node.layer.predict(*(found[variable] for variable in node.inputs))
+        return found
+
+    def drop_buffers(self) -> None:
+        """Forget all arrays of the last run; the next one makes new ones."""
+        self._forward_done, self._signature, self._one = False, [], None
+        for node in self.nodes:
+            node.drop_buffers()
+
+
+def _sorted_nodes(output: Variable) -> list[Node]:
+    if output.node is None:
+        raise ValueError(f"{output} is not connected to anything; a graph needs at least one layer")
+    done: dict[Node, None] = {}
+    stack = [output.node]
+    while stack:
+        waiting = [v.node for v in stack[-1].inputs if v.node is not None and v.node not in done]
+        if waiting:
+            stack.extend(waiting)
+        else:
+            done[stack.pop()] = None
+    return list(done)
+
+
+def _refuse_shared_layers(nodes: list[Node]) -> None:
+    layers = [node.layer for node in nodes if node.layer.param_names or node.layer.remembers]
+    for layer in layers:
+        if layers.count(layer) > 1:
+            raise ValueError(
+                f"{layer} is used {layers.count(layer)} times in this graph, but it has parameters, or remembers its "
+                "last use; make one layer for each use"
+            )
+
+
+def _signature(leaf: Variable) -> Any:
+    if leaf.value is None:
+        raise ValueError(f"{leaf} has no value; set its .value before forward()")
+    return getattr(leaf.value, "shape", ()), getattr(leaf.value, "dtype", type(leaf.value))
+
+
+def _as_variable(x: Any) -> Variable:
+    if isinstance(x, np.generic):
+        x = x.item()  # a Python number takes on the dtype of arrays, a NumPy one imposes its own
+    return x if isinstance(x, Variable) else Variable(repr(x), x, requires_grad=False)
+
+
+def _made_here(array: Any, others: Sequence[Any]) -> bool:
+    """Whether `array` is memory of its maker's own: no scalar, no view, and not one of the others."""
+    return np.ndim(array) > 0 and getattr(array, "base", array) is None and all(array is not x for x in others)
