@@ -1,0 +1,221 @@
+"""Optimizers: each is its formula on two flat vectors, the parameters w and the gradients g.
+
+`SGD(net.params, net.grads, lr=0.1)`, then `step()` after each backward pass. A step allocates nothing: each formula is
+written as in-place operations with one vector of scratch memory.
+"""
+
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from dlscratch.functions import Array
+
+
+class Optimizer(ABC):
+    """The base of all optimizers; a subclass gives `update()` and names in `state_names` the vectors it remembers.
+
+    weight_decay λ adds λ w to the gradient (L2 regularisation): a number, or a vector with one number for each
+    parameter; `1e-4 * net.weight_mask` leaves the biases out.
+    """
+
+    state_names: tuple[str, ...] = ()
+
+    def __init__(self, params: Array, grads: Array, lr: float, weight_decay: float | Array) -> None:
+        if params.ndim != 1 or params.shape != grads.shape:
+            raise ValueError(
+                f"params and grads are two flat vectors of one length, got shapes {params.shape} and {grads.shape}"
+            )
+        if not 0 < lr < math.inf:
+            raise ValueError(f"lr expects a number above 0, got {lr}")
+        if np.shape(weight_decay) not in ((), params.shape) or not np.all(np.greater_equal(weight_decay, 0)):
+            raise ValueError(f"weight_decay expects a number from 0 up or one for each parameter, got {weight_decay}")
+        self.lr = lr
+        self._weight_decay = weight_decay
+        self.w = params
+        self.grads = grads
+        self.g = np.zeros_like(grads) if np.any(weight_decay) else grads
+        self.scratch = np.empty_like(params)
+        for name in self.state_names:
+            setattr(self, name, np.zeros_like(params))
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The vectors remembered from step to step, by name."""
+        return {name: getattr(self, name) for name in self.state_names}
+
+    def step(self) -> None:
+        """Move the parameters once, in place, by the gradients as they are now."""
+        if self.g is not self.grads:
+            np.multiply(self.w, self._weight_decay, out=self.g)
+            self.g += self.grads
+        self.update()
+
+    @abstractmethod
+    def update(self) -> None:
+        """The formula: change self.w by self.g."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(lr={self.lr})"
+
+
+class SGD(Optimizer):
+    """w ← w - η g    (stochastic gradient descent; book, chapter 6.1.2)"""
+
+    def __init__(self, params: Array, grads: Array, *, lr: float = 0.1, weight_decay: float | Array = 0.0) -> None:
+        super().__init__(params, grads, lr, weight_decay)
+
+    def update(self) -> None:
+        np.multiply(self.g, self.lr, out=self.scratch)
+        self.w -= self.scratch
+
+
+class Momentum(Optimizer):
+    """v ← α v - η g,  w ← w + v    (Polyak 1964; book, chapter 6.1.4)"""
+
+    state_names = ("v",)
+    v: Array
+
+    def __init__(
+        self,
+        params: Array,
+        grads: Array,
+        *,
+        lr: float = 0.01,
+        momentum: float = 0.9,
+        weight_decay: float | Array = 0.0,
+    ) -> None:
+        super().__init__(params, grads, lr, weight_decay)
+        self.momentum = _fraction("momentum", momentum)
+
+    def update(self) -> None:
+        np.multiply(self.g, self.lr, out=self.scratch)
+        self.v *= self.momentum
+        self.v -= self.scratch
+        self.w += self.v
+
+
+class Nesterov(Momentum):
+    """v ← α v - η g,  w ← w + α v - η g    (Nesterov 1983, in the form of Bengio et al. 2013)"""
+
+    def update(self) -> None:
+        np.multiply(self.g, self.lr, out=self.scratch)
+        self.v *= self.momentum
+        self.v -= self.scratch
+        self.w -= self.scratch
+        np.multiply(self.v, self.momentum, out=self.scratch)
+        self.w += self.scratch
+
+
+class AdaGrad(Optimizer):
+    """h ← h + g²,  w ← w - η g / (√h + ε)    (Duchi et al. 2011; book, chapter 6.1.5)"""
+
+    state_names = ("h",)
+    h: Array
+
+    def __init__(
+        self,
+        params: Array,
+        grads: Array,
+        *,
+        lr: float = 0.01,
+        eps: float = 1e-10,
+        weight_decay: float | Array = 0.0,
+    ) -> None:
+        super().__init__(params, grads, lr, weight_decay)
+        self.eps = eps
+
+    def update(self) -> None:
+        np.square(self.g, out=self.scratch)
+        self.h += self.scratch
+        _descend(self.w, self.lr, self.g, self.h, self.eps, self.scratch)
+
+
+class RMSprop(Optimizer):
+    """h ← ρ h + (1 - ρ) g²,  w ← w - η g / (√h + ε)    (Tieleman and Hinton 2012)"""
+
+    state_names = ("h",)
+    h: Array
+
+    def __init__(
+        self,
+        params: Array,
+        grads: Array,
+        *,
+        lr: float = 0.001,
+        rho: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float | Array = 0.0,
+    ) -> None:
+        super().__init__(params, grads, lr, weight_decay)
+        self.rho = _fraction("rho", rho)
+        self.eps = eps
+
+    def update(self) -> None:
+        np.square(self.g, out=self.scratch)
+        _move_average(self.h, self.scratch, 1 - self.rho)
+        _descend(self.w, self.lr, self.g, self.h, self.eps, self.scratch)
+
+
+class Adam(Optimizer):
+    """m ← β₁ m + (1 - β₁) g,  v ← β₂ v + (1 - β₂) g²,  w ← w - η m̂ / (√v̂ + ε)    (Kingma and Ba 2015)
+
+    m̂ = m / (1 - β₁ⁿ) and v̂ = v / (1 - β₂ⁿ) after n steps take out the bias of averages that start at 0.
+    """
+
+    state_names = ("m", "v")
+    m: Array
+    v: Array
+
+    def __init__(
+        self,
+        params: Array,
+        grads: Array,
+        *,
+        lr: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float | Array = 0.0,
+    ) -> None:
+        super().__init__(params, grads, lr, weight_decay)
+        self.beta1 = _fraction("beta1", beta1)
+        self.beta2 = _fraction("beta2", beta2)
+        self.eps = eps
+        self.steps_done = 0
+
+    def update(self) -> None:
+        self.steps_done += 1
+        bias1, bias2 = 1 - self.beta1**self.steps_done, 1 - self.beta2**self.steps_done
+        np.positive(self.g, out=self.scratch)
+        _move_average(self.m, self.scratch, 1 - self.beta1)
+        np.square(self.g, out=self.scratch)
+        _move_average(self.v, self.scratch, 1 - self.beta2)
+        # √v̂ = √v / √bias2, so that the formula of AdaGrad serves with η and ε scaled by √bias2
+        root = bias2**0.5
+        _descend(self.w, self.lr * root / bias1, self.m, self.v, self.eps * root, self.scratch)
+
+
+OPTIMIZERS = (SGD, Momentum, Nesterov, AdaGrad, RMSprop, Adam)
+
+
+def _move_average(average: Array, x: Array, share: float) -> None:
+    """average ← average + share (x - average); x is overwritten."""
+    x -= average
+    x *= share
+    average += x
+
+
+def _descend(w: Array, lr: float, g: Array, h: Array, eps: float, scratch: Array) -> None:
+    """w ← w - lr g / (√h + eps)."""
+    np.sqrt(h, out=scratch)
+    scratch += eps
+    np.divide(g, scratch, out=scratch)
+    scratch *= lr
+    w -= scratch
+
+
+def _fraction(name: str, value: float) -> float:
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} expects a number from 0 up to but not including 1, got {value}")
+    return value
