@@ -1,0 +1,83 @@
+"""Mini-batches: which rows are drawn, how often, and in which memory."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from dlscratch.sampler import random_batches, shuffled_batches, steps_per_epoch
+
+X, T = np.arange(40.0).reshape(20, 2), np.arange(20)
+BOTH = pytest.mark.parametrize("sampler", [random_batches, shuffled_batches])
+
+
+def rows(batches, count):
+    return [t.copy() for _, t in islice(batches, count)]
+
+
+@BOTH
+def test_row_i_of_images_and_targets_comes_from_the_same_index(sampler, rng):
+    for x, t in islice(sampler(X, T, 7, rng=rng), 10):
+        np.testing.assert_array_equal(x, X[t])
+
+
+@BOTH
+def test_the_same_seed_draws_the_same_batches_and_another_seed_others(sampler):
+    first, again, other = (rows(sampler(X, T, 5, rng=np.random.default_rng(s)), 8) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.any(np.array(first) != np.array(other))
+
+
+@BOTH
+def test_batches_reuse_their_arrays_and_keep_dtype_and_shape(sampler, rng):
+    images = np.zeros((20, 1, 4, 4), np.uint8)
+    batches = sampler(images, np.eye(20, dtype=np.float32), 10, rng=rng)
+    x, t = next(batches)
+    assert (x.shape, x.dtype, t.shape, t.dtype) == ((10, 1, 4, 4), np.uint8, (10, 20), np.float32)
+    again, _ = next(batches)
+    assert np.shares_memory(x, again)
+
+
+def test_random_choice_is_numpys_choice_with_replacement():
+    drawn = rows(random_batches(X, T, 10, rng=np.random.default_rng(4)), 3)
+    rng = np.random.default_rng(4)
+    np.testing.assert_array_equal(drawn, [rng.choice(20, 10) for _ in range(3)])
+
+
+def test_an_epoch_of_random_choice_meets_63_percent_of_the_rows(rng):
+    t = np.arange(60000)
+    seen = np.unique(rows(random_batches(t, t, 100, rng=rng), 600))
+    assert seen.min() >= 0
+    assert seen.max() < 60000
+    assert len(seen) / 60000 == pytest.approx(1 - np.exp(-1), abs=0.01)
+
+
+def test_shuffled_batches_meet_every_row_once_an_epoch_in_a_new_order(rng):
+    batches = shuffled_batches(X, T, 6, rng=rng)
+    epochs = [np.concatenate(rows(batches, 4)) for _ in range(3)]
+    for epoch in epochs:
+        np.testing.assert_array_equal(np.sort(epoch), T)
+    assert not np.array_equal(epochs[0], epochs[1])
+    assert [len(t) for t in rows(batches, 4)] == [6, 6, 6, 2]
+
+
+def test_a_batch_larger_than_the_data_is_the_whole_data_when_shuffled(rng):
+    assert [len(t) for t in rows(shuffled_batches(X, T, 100, rng=rng), 2)] == [20, 20]
+
+
+@pytest.mark.parametrize(
+    ("examples", "batch_size", "steps"), [(60000, 100, 600), (60000, 128, 469), (5, 10, 1), (10, 5, 2)]
+)
+def test_an_epoch_is_a_whole_number_of_steps(examples, batch_size, steps):
+    assert steps_per_epoch(examples, batch_size) == steps
+
+
+@BOTH
+def test_bad_input_is_refused_before_the_first_batch(sampler, rng):
+    with pytest.raises(ValueError, match="got 20 images and 19 targets"):
+        sampler(X, T[:-1], 5, rng=rng)
+    with pytest.raises(ValueError, match="got 0 images and 0 targets"):
+        sampler(X[:0], T[:0], 5, rng=rng)
+    for batch_size in (0, -5, 2.5):
+        with pytest.raises(ValueError, match=f"batch_size expects a whole number from 1 up, got {batch_size}"):
+            sampler(X, T, batch_size, rng=rng)
