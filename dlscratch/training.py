@@ -1,0 +1,82 @@
+"""The training loop, as a generator: the body of the caller's `for` is the callback, `break` is early stopping.
+
+for step, loss in enumerate(train(net, batches, optimizer, steps=10_000), start=1):
+    ...
+"""
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple, Protocol, Self
+
+import numpy as np
+
+from dlscratch.functions import Array
+
+
+class Streams(NamedTuple):
+    """One random stream for each purpose, so that to change what one of them is used for leaves the others alone.
+
+    The same seed gives the same initial weights and the same batches to every optimizer: their curves are comparable.
+    """
+
+    weights: np.random.Generator
+    batches: np.random.Generator
+    noise: np.random.Generator
+
+    @classmethod
+    def from_seed(cls, seed: int) -> Self:
+        """Three independent streams, spawned from one seed."""
+        return cls(*(np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3)))
+
+
+class Trainable(Protocol):
+    """What the loop needs of a network."""
+
+    def loss(self, x: Array, t: Array) -> float: ...
+    def backward(self) -> None: ...
+
+
+class Steppable(Protocol):
+    """What the loop needs of an optimizer."""
+
+    def step(self) -> None: ...
+
+
+class Diverged(ArithmeticError):
+    """The loss is no longer a finite number: the net has nothing left to learn from."""
+
+    run_status = "diverged"
+
+
+def train(net: Trainable, batches: Iterable[tuple[Array, Array]], optimizer: Steppable, steps: int) -> Iterator[float]:
+    """Take `steps` training steps, fewer if the batches end; yield the loss of each: of its batch, before the update.
+
+    Raises Diverged at the first loss that is not finite, with the parameters as they were before that step.
+    """
+    for step, (x, t) in enumerate(islice(batches, steps), start=1):
+        loss = net.loss(x, t)
+        if not math.isfinite(loss):
+            raise Diverged(f"the loss is {loss} at step {step}; a smaller learning rate may help")
+        net.backward()
+        optimizer.step()
+        yield loss
+
+
+class Timed:
+    """An iterator that counts the seconds spent in it, and not those between its items: training without evaluation."""
+
+    def __init__(self, items: Iterator[float]) -> None:
+        self.items = items
+        self.seconds = 0.0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> float:
+        start = time.perf_counter()
+        try:
+            return next(self.items)
+        finally:
+            self.seconds += time.perf_counter() - start
