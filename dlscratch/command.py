@@ -1,0 +1,154 @@
+"""What every command in scripts/ shares: threads, kinds of options, and errors told in one line with an exit code.
+
+NumPy is not imported here, so that `--help` answers at once and the number of threads can still be set.
+"""
+
+import argparse
+import math
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+DONE, ERROR, USAGE, DIVERGED, DATA, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+BLAS_THREADS = (
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "OMP_NUM_THREADS",
+)
+
+
+def limit_blas_threads(count: int) -> None:
+    """Let matrix products use `count` threads. BLAS reads this once, when NumPy is first imported."""
+    if "numpy" in sys.modules:
+        raise RuntimeError("the number of BLAS threads is set before NumPy is imported, and it is imported already")
+    for name in BLAS_THREADS:
+        os.environ[name] = str(count)
+
+
+def run_command(main: Callable[[], int]) -> NoReturn:
+    """Leave the program with main's exit code; what is wrong for its user is one line on stderr, never a traceback.
+
+    Ctrl-C, and a polite request to end (SIGTERM, SIGHUP), raise KeyboardInterrupt in main.
+    """
+    warnings.formatwarning = lambda message, *_, **__: f"note: {message}\n"
+    for stream in (sys.stdout, sys.stderr):
+        if stream:  # a name that the terminal's encoding lacks is no reason to fail
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        request = getattr(signal, name, None)  # SIGHUP is not known everywhere
+        if request and signal.getsignal(request) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(request, signal.default_int_handler)
+    try:
+        code = main()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt
+        if sys.stdout:
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output has gone, as in `| head`
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        code = ERROR
+    except KeyboardInterrupt as stop:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = _tell(str(stop) or "interrupted", INTERRUPTED)
+    except (ValueError, ArithmeticError, OSError, MemoryError, ImportError) as error:
+        if isinstance(error, ZeroDivisionError):  # nobody's input, but a bug of ours
+            raise
+        code = _tell(_sentence(error), _exit_code(error))
+    sys.exit(code)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C is ignored here, so that what is being saved is saved."""
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, old)
+
+
+def number(
+    kind: type[int] | type[float], *, least: float = -math.inf, above: float | None = None
+) -> Callable[[str], int | float]:
+    """An argparse type: a finite number of this kind, above one bound or at least the other."""
+    wanted = "a whole number" if kind is int else "a number"
+    wanted += f" above {above}" if above is not None else f" from {least} up"
+
+    def parse(text: str) -> int | float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        large_enough = value > above if above is not None else value >= least
+        if not (large_enough and value < math.inf):
+            raise argparse.ArgumentTypeError(f"expects {wanted}, got {text!r}")
+        return value
+
+    return parse
+
+
+def one_of(*names: str) -> Callable[[str], str]:
+    """An argparse type: one of these names, in upper or lower case."""
+
+    def parse(text: str) -> str:
+        for name in names:
+            if text.lower() == name.lower():
+                return name
+        raise argparse.ArgumentTypeError(f"expects one of {', '.join(names)}, got {text!r}")
+
+    return parse
+
+
+def filled(text: str) -> str:
+    """An argparse type: any text but none."""
+    if not text:
+        raise argparse.ArgumentTypeError("expects a name, got ''")
+    return text
+
+
+def accepted_by(read: Callable[[str], object]) -> Callable[[str], str]:
+    """An argparse type: any text that `read` takes without a ValueError, whose sentence is told otherwise."""
+
+    def parse(text: str) -> str:
+        try:
+            read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+        return text
+
+    return parse
+
+
+def _tell(sentence: str, code: int) -> int:
+    print(f"{sys.argv[0].rpartition(os.sep)[2]}: {sentence}", file=sys.stderr)
+    return code
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}"
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "dataset":
+        return (
+            f"{error}; this is not the dataset package of dlscratch but another one of that name: "
+            "use a virtual environment without it (make train creates one)"
+        )
+    return str(error)
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, ImportError):
+        return ERROR
+    from dataset import DataError
+    from dlscratch.training import Diverged
+
+    if isinstance(error, DataError):
+        return DATA
+    return DIVERGED if isinstance(error, Diverged) else ERROR

@@ -1,0 +1,126 @@
+"""What all commands share: kinds of options, and errors as one line and an exit code."""
+
+import argparse
+import errno
+import signal
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from dataset import DataError
+from dlscratch import command
+from dlscratch.training import Diverged
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    """What run_command settles for its whole process is put back."""
+    names = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    handlers, formatwarning = {name: signal.getsignal(name) for name in names}, warnings.formatwarning
+    yield
+    for name, handler in handlers.items():
+        signal.signal(name, handler)
+    warnings.formatwarning = formatwarning
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ValueError("expected a, got b; do c"), 1, "expected a, got b; do c"),
+        (OSError(errno.ENOSPC, "No space left on device", "runs/x/steps.csv"), 1, "runs/x/steps.csv: No space left"),
+        (MemoryError("Unable to allocate 9 TiB"), 1, "not enough memory: Unable to allocate 9 TiB"),
+        (Diverged("the loss is nan at step 3"), 3, "the loss is nan at step 3"),
+        (DataError("no such data set"), 4, "no such data set"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (KeyboardInterrupt("interrupted; all is well"), 130, "interrupted; all is well"),
+        (ModuleNotFoundError("No module named 'dataset.load'", name="dataset.load"), 1, "another one of that name"),
+    ],
+)
+def test_an_error_is_one_line_and_its_exit_code(error, code, line, capsys):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as stopped:
+        command.run_command(main)
+    assert stopped.value.code == code
+    told = capsys.readouterr().err
+    assert line in told
+    assert told.count("\n") == 1
+
+
+def test_a_bug_keeps_its_traceback():
+    def main():
+        raise AttributeError("nothing a user could have done")
+
+    with pytest.raises(AttributeError):
+        command.run_command(main)
+
+
+def test_a_reader_that_has_gone_is_no_traceback():
+    script = (
+        "from dlscratch.command import run_command\ndef main():\n    while True: print('x' * 10000)\nrun_command(main)"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", script], **pipes) as process:
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "good", "bad"),
+    [
+        (int, {"least": 1}, {"1": 1, "10000": 10000}, ["0", "-1", "1.5", "x", ""]),
+        (float, {"above": 0}, {"0.1": 0.1, "1e-9": 1e-9}, ["0", "-1", "nan", "inf", "x"]),
+        (float, {"least": 0}, {"0": 0.0, "2": 2.0}, ["-0.1", "nan", "inf"]),
+    ],
+)
+def test_numbers_are_finite_and_within_their_bounds(kind, limits, good, bad):
+    parse = command.number(kind, **limits)
+    assert {text: parse(text) for text in good} == good
+    for text in bad:
+        with pytest.raises(argparse.ArgumentTypeError, match=f"expects a (whole )?number (above|from) .*got '{text}'"):
+            parse(text)
+
+
+def test_names_are_taken_in_any_case():
+    parse = command.one_of("SGD", "Adam")
+    assert [parse("sgd"), parse("ADAM")] == ["SGD", "Adam"]
+    with pytest.raises(argparse.ArgumentTypeError, match="expects one of SGD, Adam, got 'lion'"):
+        parse("lion")
+
+
+def test_threads_are_refused_once_numpy_is_there():
+    import numpy  # noqa: F401
+
+    with pytest.raises(RuntimeError, match="before NumPy is imported, and it is imported already"):
+        command.limit_blas_threads(1)
+
+
+def test_threads_reach_the_environment_before_numpy():
+    script = (
+        "import os; from dlscratch.command import *; limit_blas_threads(3); print(os.environ['OPENBLAS_NUM_THREADS'])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "3"
+
+
+def test_a_division_by_zero_is_a_bug_and_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        command.run_command(lambda: 1 // 0)
+
+
+def test_a_closed_stdout_is_no_traceback(monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(SystemExit) as stopped:
+        command.run_command(lambda: 0)
+    assert stopped.value.code == 0
+
+
+def test_a_warning_is_one_line():
+    script = "import warnings; from dlscratch.command import run_command\n"
+    script += "run_command(lambda: warnings.warn('a file is damaged') or 0)"
+    done = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, check=False)
+    assert done.stderr == "note: a file is damaged\n"
