@@ -1,0 +1,84 @@
+"""The plan of the house: arrows between modules point one way, and nothing loads what it does not need."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Each module, and which of our own modules it may import.
+ARROWS = {
+    "dlscratch": set(),
+    "dlscratch.functions": set(),
+    "dlscratch.initializers": set(),
+    "dlscratch.layers.base": {"dlscratch.functions", "dlscratch.graph"},  # the graph for its type only
+    "dlscratch.layers.affine": {"dlscratch.functions", "dlscratch.initializers", "dlscratch.layers.base"},
+    "dlscratch.layers.activations": {"dlscratch", "dlscratch.functions", "dlscratch.layers.base"},
+    "dlscratch.layers.arithmetic": {"dlscratch.functions", "dlscratch.layers.base"},
+    "dlscratch.layers.loss": {"dlscratch.functions", "dlscratch.layers.base"},
+    "dlscratch.graph": {"dlscratch.functions", "dlscratch.layers"},
+    "dlscratch.network": {"dlscratch.functions", "dlscratch.graph", "dlscratch.layers", "dataset.files"},
+    "dlscratch.models": {"dlscratch.graph", "dlscratch.initializers", "dlscratch.layers", "dlscratch.network"},
+    "dlscratch.gradient_check": {"dlscratch.functions", "dlscratch.layers", "dlscratch.network"},
+    "dlscratch.optim": {"dlscratch.functions"},
+    "dlscratch.sampler": {"dlscratch.functions"},
+    "dlscratch.training": {"dlscratch.functions"},
+    "dlscratch.runs": {"dlscratch", "dlscratch.functions", "dataset.files"},
+    "dlscratch.plot": {"dlscratch.runs"},
+    "dlscratch.command": {"dataset", "dlscratch.training"},
+}
+
+
+def modules(package):
+    paths = sorted((ROOT / package).rglob("*.py"))
+    return [(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"), path) for path in paths]
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def ours(names):
+    return {name for name in names if name.partition(".")[0] in ("dlscratch", "dataset", "scripts", "tests")}
+
+
+@pytest.mark.parametrize(("name", "path"), modules("dlscratch"))
+def test_arrows_in_dlscratch_point_one_way(name, path):
+    allowed = ARROWS[name] if name in ARROWS else {other for other in ARROWS if other.startswith(name + ".")}
+    assert ours(imports(path)) <= allowed
+
+
+@pytest.mark.parametrize(("name", "path"), modules("dataset"))
+def test_dataset_works_alone(name, path):
+    assert all(other.partition(".")[0] == "dataset" for other in ours(imports(path)))
+
+
+@pytest.mark.parametrize("package", ["dlscratch", "dataset", "scripts"])
+def test_global_random_state_pickle_and_path_hacks_are_nowhere(package):
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
+            assert text not in ("sys.path", "np.random.seed", "np.random.choice", "np.random.randn"), path
+        assert not {"pickle", "random", "__future__"} & set(imports(path)), path
+
+
+def loaded(statement):
+    script = f"import sys\n{statement}\nprint(' '.join(sys.modules))"
+    return set(subprocess.check_output([sys.executable, "-c", script], text=True).split())
+
+
+def test_importing_the_package_does_no_work():
+    assert "numpy" not in loaded("import dlscratch, dataset, dlscratch.command")
+
+
+def test_the_core_loads_neither_requests_nor_tqdm_nor_matplotlib():
+    everything = ", ".join(name for name, _ in modules("dlscratch") if name != "dlscratch.plot")
+    assert not {"requests", "tqdm", "matplotlib"} & loaded(f"import {everything}, dataset.load, dataset.strokes")
