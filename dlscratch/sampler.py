@@ -12,6 +12,8 @@ from dlscratch.functions import Array
 
 Batches = Iterator[tuple[Array, Array]]
 
+BLOCK = 16  # batches whose indices are drawn at once: a draw for each of them would be 2 % of a training step
+
 
 def random_batches(x: Array, t: Array, batch_size: int, *, rng: np.random.Generator) -> Batches:
     """Each batch is batch_size random rows, drawn with replacement: the book's `np.random.choice` (chapter 4.2.3).
@@ -19,14 +21,13 @@ def random_batches(x: Array, t: Array, batch_size: int, *, rng: np.random.Genera
     N draws, which count as an epoch, meet only 1 - 1/e = 63.2 % of N rows.
     """
     _check(x, t, batch_size)
-    draws = batch_size * steps_per_epoch(len(x), batch_size)
-    return _batches(x, t, batch_size, (rng.choice(len(x), draws) for _ in repeat(None)))
+    return _batches(x, t, batch_size, (rng.choice(len(x), BLOCK * batch_size) for _ in repeat(None)))
 
 
 def shuffled_batches(x: Array, t: Array, batch_size: int, *, rng: np.random.Generator) -> Batches:
     """Every row once in each epoch, in a new order each time; the last batch of an epoch may be smaller."""
     _check(x, t, batch_size)
-    return _batches(x, t, batch_size, (rng.permutation(len(x)) for _ in repeat(None)))
+    return _batches(x, t, batch_size, _shuffled_blocks(len(x), BLOCK * batch_size, rng))
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
@@ -40,13 +41,18 @@ def examples_shuffled(step: int, examples: int, batch_size: int) -> int:
     return epochs * examples + rest * batch_size
 
 
-def _batches(x: Array, t: Array, batch_size: int, epochs: Iterator[Array]) -> Batches:
-    """The rows of x and t at the indices of each epoch in turn: row i of both comes from the same index.
+def _shuffled_blocks(examples: int, block: int, rng: np.random.Generator) -> Iterator[Array]:
+    rows, order = np.arange(examples), np.arange(examples)
+    while True:
+        np.copyto(order, rows)  # so that an order depends on the stream alone, and not on the order before it
+        rng.shuffle(order)
+        yield from (order[start : start + block] for start in range(0, examples, block))
 
-    Indices are drawn for a whole epoch, since a draw of its own for each batch would be 2 % of a training step.
-    """
+
+def _batches(x: Array, t: Array, batch_size: int, blocks: Iterator[Array]) -> Batches:
+    """The rows of x and t at the indices of each block in turn: row i of both comes from the same index."""
     batch_x = np.empty_like(x, shape=(batch_size, *x.shape[1:]))
-    for indices in epochs:
+    for indices in blocks:
         targets = t.take(indices, axis=0)
         for start in range(0, len(indices), batch_size):
             part = slice(start, start + batch_size)

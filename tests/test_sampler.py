@@ -1,5 +1,6 @@
 """Mini-batches: which rows are drawn, how often, and in which memory."""
 
+import tracemalloc
 from itertools import islice
 
 import numpy as np
@@ -81,3 +82,24 @@ def test_bad_input_is_refused_before_the_first_batch(sampler, rng):
     for batch_size in (0, -5, 2.5):
         with pytest.raises(ValueError, match=f"batch_size expects a whole number from 1 up, got {batch_size}"):
             sampler(X, T, batch_size, rng=rng)
+
+
+@BOTH
+def test_a_batch_allocates_little_even_where_an_epoch_begins(sampler, rng):
+    x, t = np.zeros((60_000, 4), np.uint8), np.arange(60_000)
+    batches = sampler(x, t, 100, rng=rng)
+    next(batches)
+    tracemalloc.start()
+    try:
+        for _ in range(1300):
+            next(batches)
+        assert tracemalloc.get_traced_memory()[1] < 64 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+def test_shuffled_orders_do_not_depend_on_the_order_before():
+    first = np.concatenate(rows(shuffled_batches(X, T, 7, rng=np.random.default_rng(3)), 6))[20:40]
+    rng = np.random.default_rng(3)
+    rng.shuffle(np.arange(20))
+    np.testing.assert_array_equal(first, np.concatenate(rows(shuffled_batches(X, T, 7, rng=rng), 3)))
