@@ -199,14 +199,14 @@ def test_many_processes_at_once_end_with_one_good_copy(digits, data, mirror):
     url = digits.serve(mirror)
     mirror.serve(f"/set/{IMAGES}.gz", slow(digits.packed[IMAGES], 0.5))
     code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, 'tests'); from mirror import SmallSet\n"
+        "import sys; from pathlib import Path; from mirror import SmallSet\n"
         "from test_pinned import loads; own = Path(sys.argv[1]); own.mkdir()\n"
         "loads(SmallSet(own, 'mnist', 'MNIST', seed=1), sys.argv[2])"
     )
     processes = [
         subprocess.Popen(
             [sys.executable, "-W", "error", "-c", code, str(data.parent / f"own{number}"), str(data)],
-            cwd=ROOT,
+            cwd=ROOT / "tests",
             env=os.environ | {"DLSCRATCH_MIRROR": url},
             stderr=subprocess.PIPE,
         )
