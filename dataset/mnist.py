@@ -37,7 +37,7 @@ MNIST = PinnedSet("mnist", "MNIST", (
 
 FASHION_MNIST = PinnedSet("fashion-mnist", "FashionMNIST", (
     "https://fashion-mnist.s3.eu-central-1.amazonaws.com/",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # the published address, which knows no https
 ), (
     PinnedFile(FILE_NAMES[0], 26421880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
     PinnedFile(FILE_NAMES[1], 29515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
@@ -47,7 +47,6 @@ FASHION_MNIST = PinnedSet("fashion-mnist", "FashionMNIST", (
 
 KMNIST = PinnedSet("kmnist", "KMNIST", (
     "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-    "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
 ), (
     PinnedFile(FILE_NAMES[0], 18165135, "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
     PinnedFile(FILE_NAMES[1], 29497, "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
