@@ -33,7 +33,10 @@ def main() -> int:
     pixels = np.multiply(x, 255).astype(np.uint8)
     steps = {"dlscratch": dlscratch_step(pixels, t, options), "bare matrix products": matrix_products(x, options)}
     try:
-        steps["PyTorch eager"] = pytorch_step(x, t, options)
+        import torch
+
+        steps["PyTorch eager"] = pytorch_step(x, t, options, lambda a, index: a[index])
+        steps["PyTorch, index_select"] = pytorch_step(x, t, options, lambda a, index: torch.index_select(a, 0, index))
     except ModuleNotFoundError:
         print("PyTorch is not installed and left out; pip install torch")
 
@@ -98,8 +101,8 @@ def matrix_products(x, options):
     return step
 
 
-def pytorch_step(x, t, options):
-    """The same step in PyTorch, one operation at a time, written as its tutorials write it."""
+def pytorch_step(x, t, options, take):
+    """The same step in PyTorch as its tutorials write it, with one of its two ways to take a batch."""
     import torch
     from torch import nn
 
@@ -112,7 +115,7 @@ def pytorch_step(x, t, options):
     def step():
         index = torch.randint(IMAGES, (options.batch_size,))
         optimizer.zero_grad()
-        loss = loss_of(net(images[index]), labels[index])
+        loss = loss_of(net(take(images, index)), take(labels, index))
         loss.backward()
         optimizer.step()
         return loss.item()
