@@ -15,6 +15,8 @@ from typing import NoReturn
 
 DONE, ERROR, USAGE, DIVERGED, DATA, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
+TOLD = (ValueError, ArithmeticError, OSError, MemoryError, ImportError)  # what the input or the machine can cause
+
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -41,10 +43,16 @@ def run_command(main: Callable[[], int]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if stream:  # a name that the terminal's encoding lacks is no reason to fail
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    requests: list[int] = []
+
+    def interrupt(request: int, _: object) -> NoReturn:
+        requests.append(request)
+        raise KeyboardInterrupt
+
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         request = getattr(signal, name, None)  # SIGHUP is not known everywhere
         if request and signal.getsignal(request) is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(request, signal.default_int_handler)
+            signal.signal(request, interrupt)
     try:
         code = main()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt
@@ -56,11 +64,27 @@ def run_command(main: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt as stop:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         code = _tell(str(stop) or "interrupted", INTERRUPTED)
-    except (ValueError, ArithmeticError, OSError, MemoryError, ImportError) as error:
-        if isinstance(error, ZeroDivisionError):  # nobody's input, but a bug of ours
+    except Exception as error:
+        if requests:  # some code, cut off, turns the interruption into a failure of its own
+            code = _tell("interrupted", INTERRUPTED)
+        elif isinstance(error, TOLD) and not isinstance(error, ZeroDivisionError):
+            code = _tell(_sentence(error), _exit_code(error))
+        else:  # nobody's input, but a bug of ours
             raise
-        code = _tell(_sentence(error), _exit_code(error))
     sys.exit(code)
+
+
+@contextmanager
+def interrupted_later() -> Iterator[None]:
+    """Ctrl-C waits for the end of this block, such as the loading of libraries, which may swallow it or break."""
+    requests: list[int] = []
+    old = signal.signal(signal.SIGINT, lambda request, _: requests.append(request))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, old)
+    if requests:
+        signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ try:
         DONE,
         accepted_by,
         filled,
+        interrupted_later,
         limit_blas_threads,
         number,
         one_of,
@@ -85,8 +86,12 @@ def parse_options() -> argparse.Namespace:
 
 def main() -> int:
     options = parse_options()
-    limit_blas_threads(options.threads)  # for NumPy, which reads it when it is first imported: further down
-    from dlscratch.runs import Run, make_folder
+    limit_blas_threads(options.threads)  # for NumPy, which reads it when it is first imported: on the next lines
+    with interrupted_later():
+        import numpy  # noqa: F401
+        import tqdm  # noqa: F401
+
+        from dlscratch.runs import Run, make_folder
 
     data = load_data(options)
     net, optimizer, batches = build(options, data)

@@ -124,3 +124,45 @@ def test_a_warning_is_one_line():
     script += "run_command(lambda: warnings.warn('a file is damaged') or 0)"
     done = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, check=False)
     assert done.stderr == "note: a file is damaged\n"
+
+
+@pytest.mark.parametrize(
+    "error", [ImportError("half a library"), AttributeError("no _lock"), RuntimeError("finalizing")]
+)
+def test_a_failure_that_an_interruption_caused_is_an_interruption(error, capsys):
+    def main():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise error from None
+
+    with pytest.raises(SystemExit) as stopped:
+        command.run_command(main)
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err.endswith(": interrupted\n")
+
+
+def test_an_interruption_can_wait_for_the_end_of_a_block():
+    done = []
+
+    def main():
+        with command.interrupted_later():
+            signal.raise_signal(signal.SIGINT)
+            done.append("block")
+        done.append("beyond")
+
+    with pytest.raises(SystemExit) as stopped:
+        command.run_command(main)
+    assert stopped.value.code == 130
+    assert done == ["block"]
+
+
+def test_an_interruption_can_be_ignored_while_something_is_saved():
+    def main():
+        with command.uninterrupted():
+            signal.raise_signal(signal.SIGINT)
+        return 0
+
+    with pytest.raises(SystemExit) as stopped:
+        command.run_command(main)
+    assert stopped.value.code == 0
