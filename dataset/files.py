@@ -60,9 +60,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temp.replace(path)
+        _sync(path.parent)
     except BaseException as error:
         with suppress(OSError):  # the first error is the one to tell
             temp.unlink()
         if isinstance(error, OSError) and error.errno and error.filename in (None, str(temp)):
             error.filename = str(path)
         raise
+
+
+def _sync(folder: Path) -> None:
+    """Bring the names in a folder to the disk too, so that a power cut does not undo a replacement; where one can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
