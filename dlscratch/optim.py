@@ -6,6 +6,7 @@ written as in-place operations with one vector of scratch memory.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -36,6 +37,7 @@ class Optimizer(ABC):
         self.grads = grads
         self.g = np.zeros_like(grads) if np.any(weight_decay) else grads
         self.scratch = np.empty_like(params)
+        self.steps_done = 0
         for name in self.state_names:
             setattr(self, name, np.zeros_like(params))
 
@@ -44,8 +46,15 @@ class Optimizer(ABC):
         """The vectors remembered from step to step, by name."""
         return {name: getattr(self, name) for name in self.state_names}
 
+    def restore(self, state: Mapping[str, Array], steps_done: int) -> None:
+        """Go on from another optimizer's `state` after so many steps."""
+        for name, vector in self.state.items():
+            vector[...] = state[name]
+        self.steps_done = steps_done
+
     def step(self) -> None:
         """Move the parameters once, in place, by the gradients as they are now."""
+        self.steps_done += 1
         if self.g is not self.grads:
             np.multiply(self.w, self._weight_decay, out=self.g)
             self.g += self.grads
@@ -182,10 +191,8 @@ class Adam(Optimizer):
         self.beta1 = _fraction("beta1", beta1)
         self.beta2 = _fraction("beta2", beta2)
         self.eps = eps
-        self.steps_done = 0
 
     def update(self) -> None:
-        self.steps_done += 1
         bias1, bias2 = 1 - self.beta1**self.steps_done, 1 - self.beta2**self.steps_done
         np.positive(self.g, out=self.scratch)
         _move_average(self.m, self.scratch, 1 - self.beta1)

@@ -5,7 +5,6 @@ for step, loss in enumerate(train(net, batches, optimizer, steps=10_000), start=
 """
 
 import math
-import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple, Protocol, Self
@@ -49,34 +48,22 @@ class Diverged(ArithmeticError):
 
     run_status = "diverged"
 
+    def __init__(self, what: str, remedy: str = "a smaller learning rate may help") -> None:
+        super().__init__(f"{what}; {remedy}")
 
-def train(net: Trainable, batches: Iterable[tuple[Array, Array]], optimizer: Steppable, steps: int) -> Iterator[float]:
+
+def train(
+    net: Trainable, batches: Iterable[tuple[Array, Array]], optimizer: Steppable, steps: int, *, start: int = 0
+) -> Iterator[float]:
     """Take `steps` training steps, fewer if the batches end; yield the loss of each: of its batch, before the update.
 
-    Raises Diverged at the first loss that is not finite, with the parameters as they were before that step.
+    `start` of them were taken before, by a run that this one goes on with. Raises Diverged at the first loss that is
+    not finite, with the parameters as they were before that step.
     """
-    for step, (x, t) in enumerate(islice(batches, steps), start=1):
+    for step, (x, t) in enumerate(islice(batches, max(0, steps - start)), start=start + 1):
         loss = net.loss(x, t)
         if not math.isfinite(loss):
-            raise Diverged(f"the loss is {loss} at step {step}; a smaller learning rate may help")
+            raise Diverged(f"the loss is {loss} at step {step}")
         net.backward()
         optimizer.step()
         yield loss
-
-
-class Timed:
-    """An iterator that counts the seconds spent in it, and not those between its items: training without evaluation."""
-
-    def __init__(self, items: Iterator[float]) -> None:
-        self.items = items
-        self.seconds = 0.0
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> float:
-        start = time.perf_counter()
-        try:
-            return next(self.items)
-        finally:
-            self.seconds += time.perf_counter() - start

@@ -151,3 +151,39 @@ def test_a_weight_decay_of_another_length_is_refused():
         SGD(np.ones(3), np.ones(3), weight_decay=np.ones(2))
     with pytest.raises(ValueError, match="lr expects a number above 0, got inf"):
         SGD(np.ones(3), np.ones(3), lr=float("inf"))
+
+
+@ALL
+@pytest.mark.parametrize("taken", [0, 1, 7])
+def test_an_optimizer_goes_on_from_the_state_of_another_to_the_last_bit(optimizer, taken, rng):
+    start, gradients = rng.standard_normal(5).astype(np.float32), rng.standard_normal((12, 5)).astype(np.float32)
+
+    def ready(params):
+        grads = np.zeros_like(params)
+        return optimizer(params, grads, weight_decay=0.01), params, grads
+
+    def take(steps, grads, some):
+        for g in some:
+            grads[...] = g
+            steps.step()
+
+    alone, params, grads = ready(start.copy())
+    take(alone, grads, gradients[:taken])
+    stopped_at, state = params.copy(), {name: vector.copy() for name, vector in alone.state.items()}
+    take(alone, grads, gradients[taken:])
+
+    restored, others, grads = ready(rng.standard_normal(5).astype(np.float32))
+    take(restored, grads, gradients[:3])  # what it remembers of these is to be forgotten
+    others[...] = stopped_at
+    restored.restore(state, taken)
+    take(restored, grads, gradients[taken:])
+    np.testing.assert_array_equal(others, params)
+    assert restored.steps_done == alone.steps_done == len(gradients)
+
+
+def test_a_restored_optimizer_does_not_share_what_it_remembers():
+    state = {"v": np.ones(3)}
+    optimizer = Momentum(np.zeros(3), np.ones(3))
+    optimizer.restore(state, 5)
+    optimizer.step()
+    np.testing.assert_array_equal(state["v"], 1)

@@ -1,12 +1,13 @@
 """Mini-batches: which rows are drawn, how often, and in which memory."""
 
+import json
 import tracemalloc
 from itertools import islice
 
 import numpy as np
 import pytest
 
-from dlscratch.sampler import random_batches, shuffled_batches, steps_per_epoch
+from dlscratch.sampler import BLOCK, random_batches, shuffled_batches, steps_per_epoch
 
 X, T = np.arange(40.0).reshape(20, 2), np.arange(20)
 BOTH = pytest.mark.parametrize("sampler", [random_batches, shuffled_batches])
@@ -103,3 +104,36 @@ def test_shuffled_orders_do_not_depend_on_the_order_before():
     rng = np.random.default_rng(3)
     rng.shuffle(np.arange(20))
     np.testing.assert_array_equal(first, np.concatenate(rows(shuffled_batches(X, T, 7, rng=rng), 3)))
+
+
+@BOTH
+@pytest.mark.parametrize("taken", [0, 1, 3, BLOCK - 1, BLOCK, BLOCK + 1, 50])  # 3 batches are an epoch of 20 rows
+def test_batches_go_on_from_a_state_as_if_nothing_had_happened(sampler, taken):
+    batches = sampler(X, T, 7, rng=np.random.default_rng(5))
+    rows(batches, taken)
+    state = json.loads(json.dumps(batches.state))
+    following = rows(batches, 2 * BLOCK + 1)
+    other = sampler(X, T, 7, rng=np.random.default_rng(6))
+    rows(other, 4)
+    other.restore(state)
+    restored = rows(other, 2 * BLOCK + 1)
+    assert all(np.array_equal(*pair) for pair in zip(restored, following, strict=True))
+    assert other.state == batches.state
+
+
+@BOTH
+def test_a_state_stays_as_it_was_when_more_batches_are_drawn(sampler, rng):
+    batches = sampler(X, T, 7, rng=rng)
+    next(batches)
+    state = batches.state
+    before = json.dumps(state)
+    rows(batches, 40)
+    assert json.dumps(state) == before != json.dumps(batches.state)
+
+
+@BOTH
+def test_the_rows_that_were_drawn_are_counted(sampler, rng):
+    batches = sampler(X, T, 7, rng=rng)
+    for count in np.cumsum([len(t) for t in rows(sampler(X, T, 7, rng=rng), 10)]):
+        next(batches)
+        assert batches.examples == count

@@ -8,7 +8,7 @@ import pytest
 from dlscratch.models import TwoLayerNet
 from dlscratch.optim import OPTIMIZERS, SGD
 from dlscratch.sampler import random_batches
-from dlscratch.training import Diverged, Streams, Timed, train
+from dlscratch.training import Diverged, Streams, train
 
 
 @pytest.fixture
@@ -135,18 +135,22 @@ def test_batches_that_end_end_the_training():
     assert len(list(train(script, BATCHES, script, 100))) == 9
 
 
-def test_timed_counts_the_seconds_within_and_not_between(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr("dlscratch.training.time.perf_counter", lambda: now[0])
+def test_steps_that_were_taken_before_are_counted_and_not_taken_again():
+    script = Scripted(1.0, 2.0, float("nan"))
+    losses = []
+    with pytest.raises(Diverged, match="the loss is nan at step 8"):
+        losses.extend(train(script, BATCHES, script, 9, start=5))
+    assert losses == [1.0, 2.0]
 
-    def items():
-        for item in range(3):
-            now[0] += 2
-            yield item
 
-    timed = Timed(items())
-    got = []
-    for item in timed:
-        got.append((item, timed.seconds))
-        now[0] += 50
-    assert got == [(0, 2), (1, 4), (2, 6)]
+@pytest.mark.parametrize(("start", "taken"), [(0, 4), (3, 1), (4, 0), (5, 0)])
+def test_only_the_steps_that_are_left_are_taken(start, taken):
+    script = Scripted(*range(1, 9))
+    assert len(list(train(script, BATCHES, script, 4, start=start))) == script.steps == taken
+
+
+def test_no_batch_is_drawn_beyond_the_last_step():
+    batches = iter(BATCHES)
+    script = Scripted(*range(1, 9))
+    list(train(script, batches, script, 4))
+    assert len(list(batches)) == len(BATCHES) - 4
