@@ -4,25 +4,18 @@ The layers hold views of that vector, so updating, saving and averaging paramete
 """
 
 import copy
-import zipfile
-import zlib
 from collections.abc import Iterator
 from os import PathLike
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from dataset.files import replacing
 from dlscratch.functions import Array, accuracy, batch_size
 from dlscratch.graph import Graph, Variable
 from dlscratch.layers import Layer, Softmax, SoftmaxWithLoss
+from dlscratch.npz import read_npz, write_npz
 
-# what reading a damaged .npz raises, found by damaging some thousands of them
-DAMAGES = (
-    ValueError, EOFError, KeyError, OSError, RuntimeError, AttributeError, MemoryError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 CHUNK = 1000  # rows evaluated at a time, few enough that what lies between the layers stays in the cache
 
 
@@ -95,12 +88,13 @@ class Network:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the named parameters as .npz, whole or not at all; OSError where that is impossible."""
-        with replacing(path) as file:
-            np.savez(file, **self.named_params)  # type: ignore[arg-type]
+        write_npz(path, self.named_params)
 
     def load(self, path: str | PathLike[str]) -> None:
         """Read parameters that `save` wrote; a file that does not fit is a ValueError and changes nothing."""
-        own, saved = self.named_params, _read_npz(path)
+        own, saved = self.named_params, read_npz(path, "saved network")
+        if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in saved.values()):
+            raise ValueError(f"{path} is no saved network: it holds other things than finite floating point numbers")
         want, have = ({name: value.shape for name, value in params.items()} for params in (own, saved))
         if want != have:
             raise ValueError(f"{path} does not fit this network: it holds {_listing(have)}, expected {_listing(want)}")
@@ -176,22 +170,6 @@ def _chunks(x: Array, t: Array | None = None) -> Iterator[slice]:
         targets = "" if t is None else f" and {len(t)} targets"
         raise ValueError(f"expected one or more images, and a target for each, got {len(x)} images{targets}")
     return (slice(start, start + CHUNK) for start in range(0, len(x), CHUNK))
-
-
-def _read_npz(path: str | PathLike[str]) -> dict[str, Array]:
-    with Path(path).open("rb") as file:
-        try:
-            if not zipfile.is_zipfile(file):
-                raise ValueError("it is not whole")
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            if any(array.dtype.kind != "f" for array in arrays.values()):
-                raise ValueError("it holds other things than floating point numbers")
-            if not all(np.isfinite(array).all() for array in arrays.values()):
-                raise ValueError("it holds numbers that are not finite")
-        except DAMAGES as error:
-            raise ValueError(f"{path} is no saved network, or a damaged one ({error}); expected a .npz file") from error
-    return arrays
 
 
 def _listing(shapes: dict[str, Any]) -> str:
