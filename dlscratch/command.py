@@ -4,6 +4,7 @@ NumPy is not imported here, so that `--help` answers at once and the number of t
 """
 
 import argparse
+import codecs
 import math
 import os
 import signal
@@ -11,11 +12,16 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from types import FrameType
+from typing import NoReturn, TypeVar
+
+T = TypeVar("T")
 
 DONE, ERROR, USAGE, DIVERGED, DATA, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 TOLD = (ValueError, ArithmeticError, OSError, MemoryError, ImportError)  # what the input or the machine can cause
+
+PLAIN = {"±": "+-", "Δ": "diff", "µ": "u"}  # for terminals that know ASCII only
 
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
@@ -24,6 +30,21 @@ BLAS_THREADS = (
     "VECLIB_MAXIMUM_THREADS",
     "OMP_NUM_THREADS",
 )
+
+
+def new_parser(about: str | None, *codes: int) -> argparse.ArgumentParser:
+    """A parser of options whose help says what the program is about, and which exit codes it has besides 0, 1 and 2."""
+    names = {
+        DONE: "done",
+        ERROR: "error",
+        USAGE: "usage",
+        DIVERGED: "diverged",
+        DATA: "data",
+        INTERRUPTED: "interrupted",
+    }
+    told = ", ".join(f"{code} {names[code]}" for code in (DONE, ERROR, USAGE, *codes))
+    form = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(description=about, formatter_class=form, epilog=f"exit codes: {told}")
 
 
 def limit_blas_threads(count: int) -> None:
@@ -40,29 +61,28 @@ def run_command(main: Callable[[], int]) -> NoReturn:
     Ctrl-C, and a polite request to end (SIGTERM, SIGHUP), raise KeyboardInterrupt in main.
     """
     warnings.formatwarning = lambda message, *_, **__: f"note: {message}\n"
+    codecs.register_error("plain", _plain)
     for stream in (sys.stdout, sys.stderr):
         if stream:  # a name that the terminal's encoding lacks is no reason to fail
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            stream.reconfigure(errors="plain")  # type: ignore[union-attr]
     requests: list[int] = []
 
     def interrupt(request: int, _: object) -> NoReturn:
         requests.append(request)
         raise KeyboardInterrupt
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        request = getattr(signal, name, None)  # SIGHUP is not known everywhere
-        if request and signal.getsignal(request) is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(request, interrupt)
+    for request in _requests():
+        signal.signal(request, interrupt)
     try:
         code = main()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt
+        _ignore_requests()  # nothing is left to interrupt
         if sys.stdout:
             sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone, as in `| head`
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
         code = ERROR
     except KeyboardInterrupt as stop:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _ignore_requests()
         code = _tell(str(stop) or "interrupted", INTERRUPTED)
     except Exception as error:
         if requests:  # some code, cut off, turns the interruption into a failure of its own
@@ -75,26 +95,41 @@ def run_command(main: Callable[[], int]) -> NoReturn:
 
 
 @contextmanager
-def interrupted_later() -> Iterator[None]:
-    """Ctrl-C waits for the end of this block, such as the loading of libraries, which may swallow it or break."""
+def interrupted_later() -> Iterator[list[int]]:
+    """Ctrl-C, and other requests to end, wait for the end of this block; a second one does not.
+
+    Such a block loads libraries, which may swallow an interruption or break; or it takes training steps, and watches
+    the list that it is given, which then holds the request.
+    """
     requests: list[int] = []
-    old = signal.signal(signal.SIGINT, lambda request, _: requests.append(request))
+    old = {request: signal.getsignal(request) for request in _requests()}
+
+    def wait(request: int, frame: FrameType | None) -> None:
+        requests.append(request)
+        act = old[signal.Signals(request)]
+        if len(requests) > 1 and callable(act):
+            act(request, frame)
+
+    for request in old:
+        signal.signal(request, wait)
     try:
-        yield
+        yield requests
     finally:
-        signal.signal(signal.SIGINT, old)
+        for request, act in old.items():
+            signal.signal(request, act)
     if requests:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(requests[0])
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C is ignored here, so that what is being saved is saved."""
-    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ctrl-C, and other requests to end, are ignored here, so that what is being saved is saved."""
+    old = {request: signal.signal(request, signal.SIG_IGN) for request in _requests()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, old)
+        for request, act in old.items():
+            signal.signal(request, act)
 
 
 def number(
@@ -136,17 +171,36 @@ def filled(text: str) -> str:
     return text
 
 
-def accepted_by(read: Callable[[str], object]) -> Callable[[str], str]:
-    """An argparse type: any text that `read` takes without a ValueError, whose sentence is told otherwise."""
+def accepted_by(read: Callable[[str], T]) -> Callable[[str], T]:
+    """An argparse type: what `read` makes of a text; the sentence of its ValueError is told."""
 
-    def parse(text: str) -> str:
+    def parse(text: str) -> T:
         try:
-            read(text)
+            return read(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
-        return text
 
     return parse
+
+
+def _requests() -> list[signal.Signals]:
+    """The signals by which a program is asked to end, but for those that are ignored, as nohup has it."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # SIGHUP is not known everywhere
+    known = [signal.Signals[name] for name in names if name in signal.Signals.__members__]
+    return [request for request in known if signal.getsignal(request) is not signal.SIG_IGN]
+
+
+def _ignore_requests() -> None:
+    for request in _requests():
+        signal.signal(request, signal.SIG_IGN)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """What is written for characters that the terminal's encoding lacks."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(PLAIN.get(c, c.encode("ascii", "backslashreplace").decode()) for c in lacking), error.end
 
 
 def _tell(sentence: str, code: int) -> int:

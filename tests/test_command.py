@@ -166,3 +166,97 @@ def test_an_interruption_can_be_ignored_while_something_is_saved():
     with pytest.raises(SystemExit) as stopped:
         command.run_command(main)
     assert stopped.value.code == 0
+
+
+def stops(main):
+    with pytest.raises(SystemExit) as stopped:
+        command.run_command(main)
+    return stopped.value.code
+
+
+def test_a_block_can_see_that_it_is_asked_to_end(capsys):
+    def main():
+        with command.interrupted_later() as requests:
+            assert requests == []
+            signal.raise_signal(signal.SIGINT)
+            assert requests == [signal.SIGINT]
+            raise KeyboardInterrupt("all is saved")
+
+    assert stops(main) == 130
+    assert capsys.readouterr().err.endswith(": all is saved\n")
+
+
+def test_the_second_request_does_not_wait():
+    done = []
+
+    def main():
+        with command.interrupted_later():
+            signal.raise_signal(signal.SIGINT)
+            done.append("after the first")
+            signal.raise_signal(signal.SIGINT)
+            done.append("after the second")
+
+    assert stops(main) == 130
+    assert done == ["after the first"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals as POSIX has them")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_every_request_to_end_waits_for_the_end_of_a_block(name):
+    done = []
+
+    def main():
+        with command.interrupted_later() as requests:
+            signal.raise_signal(getattr(signal, name))
+            done.extend(requests)
+        done.append("beyond")
+
+    assert stops(main) == 130
+    assert done == [getattr(signal, name)]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals as POSIX has them")
+def test_a_request_that_is_ignored_stays_ignored_as_nohup_has_it():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def main():
+        with command.interrupted_later() as requests:
+            signal.raise_signal(signal.SIGHUP)
+            assert requests == []
+        signal.raise_signal(signal.SIGHUP)
+        return 0
+
+    assert stops(main) == 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals as POSIX has them")
+def test_who_asks_again_when_all_is_over_is_not_heard():
+    """While Python itself comes to its end, an interruption would be a traceback."""
+    script = """
+import atexit, signal
+from dlscratch.command import run_command
+def main():
+    signal.raise_signal(signal.SIGTERM)
+for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    atexit.register(signal.raise_signal, name)
+run_command(main)
+"""
+    done = subprocess.run([sys.executable, "-c", script], text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "-c: interrupted\n")
+
+
+def test_after_a_block_requests_are_heard_as_before():
+    with command.interrupted_later():
+        pass
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_error_in_a_block_goes_before_the_request_that_waits(capsys):
+    def main():
+        with command.interrupted_later():
+            signal.raise_signal(signal.SIGINT)
+            raise Diverged("the loss is nan")
+
+    stops(main)
+    assert signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN
+    assert capsys.readouterr().err.count("\n") == 1
