@@ -1,0 +1,127 @@
+"""What a training can be told: every setting once, with its default, its option on a command line, and what it takes.
+
+A run's config.json holds the same settings under the same names.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from dlscratch.command import accepted_by, filled, number, one_of
+from dlscratch.folder import read_json
+from dlscratch.initializers import he, named, xavier
+
+MAY_CHANGE = ("steps", "epochs", "dataset", "data_dir", "checkpoint_every")  # on resuming; the data has a checksum
+
+
+def layer_sizes(text: str) -> tuple[int, ...]:
+    """The numbers of hidden units that a command line means: `50`, or `100x100` for two hidden layers."""
+    sizes = text.split("x")
+    if not all(size.isdecimal() and int(size) > 0 for size in sizes):
+        raise ValueError(f"expects hidden units such as 50, or 100x100 for two hidden layers, got {text!r}")
+    return tuple(map(int, sizes))
+
+
+def _hidden(text: str) -> str:
+    return "x".join(map(str, layer_sizes(text)))
+
+
+def _init(text: str) -> str:
+    """In the one way to write it, so that equal settings are equal texts."""
+    return text.lower() if named(text) in (he, xavier) else str(float(text))
+
+
+def _setting(default: Any, parse: Callable[[str], Any], metavar: str, about: str) -> Any:
+    return field(default=default, metadata={"type": parse, "metavar": metavar, "help": about})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one training. None leaves the choice to the program, which writes down what it chose."""
+
+    dataset: str | None = _setting(None, filled, "NAME", "mnist, fashion-mnist, kmnist, strokes, or a folder with four "
+                                   "IDX files (mnist, or strokes where mnist cannot be had)")  # fmt: skip
+    data_dir: str | None = _setting(None, filled, "DIR", "where data files are looked for first, and downloaded to")
+    examples: int | None = _setting(None, number(int, least=1), "N", "learn from the first N training images (all)")
+    validation: int = _setting(0, number(int, least=0), "N", "hold back the last N training images, and watch these "
+                               "instead of the test images (0)")  # fmt: skip
+    hidden: str = _setting("50", accepted_by(_hidden), "N", "hidden units (50), or NxM for two hidden layers, ...")
+    activation: str = _setting("ReLU", one_of("ReLU", "Sigmoid", "Tanh"), "NAME", "ReLU, Sigmoid or Tanh (ReLU)")
+    init: str = _setting("he", accepted_by(_init), "NAME", "initial weights: he, xavier, or a standard deviation (he)")
+    steps: int | None = _setting(None, number(int, least=1), "N", "training steps (10000)")
+    epochs: int | None = _setting(None, number(int, least=1), "N", "the same, counted in epochs")
+    batch_size: int = _setting(100, number(int, least=1), "N", "images in a step (100)")
+    optimizer: str = _setting("SGD", one_of("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSprop", "Adam"), "NAME",
+                              "SGD, Momentum, Nesterov, AdaGrad, RMSprop or Adam (SGD)")  # fmt: skip
+    lr: float | None = _setting(None, number(float, above=0), "X", "learning rate (the optimizer's own; SGD 0.1)")
+    weight_decay: float = _setting(0.0, number(float, least=0), "X", "L2, not on biases (0)")
+    sampler: str = _setting("choice", one_of("choice", "shuffle"), "NAME", "choice: random images, with replacement; "
+                            "shuffle: each image once an epoch (choice)")  # fmt: skip
+    seed: int = _setting(0, number(int, least=0), "N", "for weights and batches (0)")
+    threads: int = _setting(1, number(int, least=1), "N", "threads for matrix products (1)")
+    checkpoint_every: int | None = _setting(None, number(int, least=1), "N", "steps between checkpoints, besides those "
+                                            "at the end of each epoch")  # fmt: skip
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """The settings that a config.json holds; ValueError names what is unknown or not acceptable."""
+        return cls(**{name: parse_setting(name, str(value)) for name, value in config.items() if value is not None})
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The settings in the file `path`, a config.json; ValueError if it is none, OSError if it cannot be read."""
+        try:
+            return cls.from_config(read_json(path))
+        except ValueError as error:
+            raise ValueError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """These settings with some changed: a new number of epochs overrides the old one of steps."""
+        steps = {} if "epochs" not in changes else {"steps": None}
+        return type(self)(**{**self.as_config(), **steps, **changes})
+
+    def resumed(self, changes: Mapping[str, Any]) -> Self:
+        """These settings to go on with; ValueError names the change that would make the run another one."""
+        for name, value in changes.items():
+            if name not in MAY_CHANGE and value != getattr(self, name):
+                raise ValueError(
+                    f"{option_of(name)} {value} would make it another run, it was begun with {getattr(self, name)}; "
+                    f"leave that out (only {', '.join(map(option_of, MAY_CHANGE))} may change), or start a new run"
+                )
+        return self.changed(changes)
+
+    def as_config(self) -> dict[str, Any]:
+        """Every setting by its name, as config.json holds them."""
+        return asdict(self)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """An option for each setting; what is not given on the command line is not in the result."""
+    length = parser.add_mutually_exclusive_group()
+    for each in fields(Settings):
+        group = length if each.name in ("steps", "epochs") else parser
+        group.add_argument(option_of(each.name), default=argparse.SUPPRESS, **each.metadata)
+
+
+def parse_setting(name: str, text: str) -> Any:
+    """The value of a setting that `text` means; ValueError if there is no such setting, or it does not take that."""
+    parsers = {each.name: each.metadata["type"] for each in fields(Settings)}
+    if name not in parsers:
+        raise ValueError(f"there is no setting {name!r}; the settings are {', '.join(parsers)}")
+    try:
+        return parsers[name](text)
+    except argparse.ArgumentTypeError as error:
+        raise ValueError(f"the setting {name} {error}") from None
+
+
+def given(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were given on the command line."""
+    names = {each.name for each in fields(Settings)}
+    return {name: value for name, value in vars(options).items() if name in names}
+
+
+def option_of(name: str) -> str:
+    """How a setting is called on a command line."""
+    return "--" + name.replace("_", "-")
