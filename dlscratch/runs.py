@@ -1,124 +1,126 @@
-"""A run on disk: a folder that holds all there is to know about one training.
+"""A run on disk: a folder that holds all there is to know about one training. Copied or moved, it stays a run.
 
-    config.json   every setting, under the name of its option
-    run.json      how it went: status, times, results, versions
-    steps.csv     a row for each training step
-    epochs.csv    a row for each evaluation, the first of them before training
-    model.npz     the named parameters of the net
+    config.json      every setting, under the name of its option
+    run.json         how it went: status, times, results, versions, the data and its checksum
+    steps.csv        a row for each training step
+    epochs.csv       a row for each evaluation, the first of them before training
+    checkpoint.npz   all that it takes to go on from there
+    model.npz        the named parameters of the net
 
-Rows are appended with a single write each, so that whatever ends a run leaves all of its rows whole.
+`Run.open(folder)` reads one, `find_runs(folders)` all those below some folders; `dlscratch.recorder` writes them.
 """
 
-import csv
-import json
-import platform
-import secrets
-from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
-from io import FileIO
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from dataset.files import replacing
-from dlscratch import __version__
+from dlscratch.folder import CONFIG, FACTS, LOCK, config_of, read_json
 from dlscratch.functions import Array
+from dlscratch.lock import is_held
+
+WATCHED = {"val": "validation", "test": "test"}  # what Run.held is called in pictures and tables
 
 
+@dataclass(frozen=True)
 class Run:
-    """A run that is being recorded in `folder`, which is empty. Use it in a `with` block, which notes how it ended."""
+    """What lies in the folder of a run. Its tables are read when they are first asked for."""
 
-    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        self.folder = folder
-        self.facts: dict[str, Any] = {
-            "status": "running",
-            "started": _now(),
-            "versions": {"dlscratch": __version__, "numpy": np.__version__, "python": platform.python_version()},
-        }
-        self._tables: dict[str, FileIO] = {}
-        _write_json(folder / "config.json", config)
-        _write_json(folder / "run.json", self.facts)
+    folder: Path
+    config: dict[str, Any]  # the settings
+    facts: dict[str, Any]  # how it went
 
-    def append(self, table: str, row: Mapping[str, float]) -> None:
-        """Append a row to <table>.csv, whose columns are those of the first row; OSError if it cannot be written."""
-        file = self._tables.get(table)
-        if file is None:
-            file = self._tables[table] = (self.folder / f"{table}.csv").open("xb", buffering=0)
-            _append_whole(file, ",".join(row))
-        _append_whole(file, ",".join(map(str, row.values())))
+    @classmethod
+    def open(cls, path: str | PathLike[str]) -> Self:
+        """The run in the folder `path`; ValueError if there is none or its files are damaged."""
+        config = config_of(path)
+        return cls(config.parent, read_json(config), read_json(config.parent / FACTS))
 
-    def __enter__(self) -> Self:
-        return self
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.resolve().name
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        for file in self._tables.values():
-            file.close()
-        self.facts |= {"status": _status(kind), "ended": _now()}
-        if error is not None:
-            self.facts["reason"] = str(error) or type(error).__name__
-        with suppress(*[OSError] if error else []):  # the first error is the one to tell
-            _write_json(self.folder / "run.json", self.facts)
+    @property
+    def status(self) -> str:
+        """running, finished, interrupted, diverged or failed; killed, if it ended without a word of its own."""
+        status = str(self.facts.get("status"))
+        return "killed" if status == "running" and not is_held(self.folder / LOCK) else status
+
+    @property
+    def held(self) -> str:
+        """What it watched itself on, as epochs.csv says it: val (images held back for validation), or test."""
+        return "val" if self.config.get("validation") else "test"
+
+    @cached_property
+    def steps(self) -> dict[str, Array]:
+        """The columns of steps.csv by name: step, epoch, examples, seconds, loss (of the batch, before the update), lr.
+
+        Vectors of float64, without rows if the file is not there yet; ValueError if it is damaged.
+        """
+        return self._table("steps", ("step", "epoch", "examples", "seconds", "loss", "lr"))
+
+    @cached_property
+    def epochs(self) -> dict[str, Array]:
+        """The columns of epochs.csv by name: epoch, step, examples, seconds, and loss and accuracy on whole sets.
+
+        These are train_loss, train_acc, test_loss and test_acc, or val_ for test_ with images held back for validation.
+        """
+        figures = (f"{split}_{figure}" for split in ("train", self.held) for figure in ("loss", "acc"))
+        return self._table("epochs", ("epoch", "step", "examples", "seconds", *figures))
+
+    def _table(self, name: str, columns: tuple[str, ...]) -> dict[str, Array]:
+        path = self.folder / f"{name}.csv"
+        table = read_table(path) if path.exists() else {column: np.empty(0) for column in columns}
+        if missing := [column for column in columns if column not in table] if table else []:
+            raise ValueError(f"{path} is damaged: it has no column {', '.join(missing)}")
+        return table or {column: np.empty(0) for column in columns}
 
 
-def make_folder(out: str | PathLike[str] | None, slug: str) -> Path:
-    """Make the folder of a new run: `out`, which is new or empty, or a fresh one under runs/.
+def find_runs(paths: Iterable[str | PathLike[str]]) -> list[Run]:
+    """The runs in these folders, which are runs or hold some, however deep; those of one folder as they began.
 
-    Fresh names hold the time, the slug and four random digits, and are retried until mkdir finds one unused.
+    None comes twice. ValueError if a folder holds none.
     """
-    if out is not None:
-        folder = Path(out).expanduser()
-        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-            what = "not empty" if folder.is_dir() else "no folder"
-            raise ValueError(f"{folder} is {what}, and a run wants a folder of its own; name a new one")
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    Path("runs").mkdir(exist_ok=True)
-    while True:
-        folder = Path("runs", f"{_stamp()}-{slug}-{secrets.token_hex(2)}")
-        with suppress(FileExistsError):
-            folder.mkdir()
-            return folder
+    known: dict[Path, Run] = {}
+    for path in map(Path, paths):
+        found = sorted(c.parent for c in path.expanduser().rglob(CONFIG) if (c.parent / FACTS).exists())
+        if not found:
+            what = "holds no run" if path.expanduser().is_dir() else "is no folder"
+            raise ValueError(f"{path} {what}; expected a folder of runs, or of one, with its {CONFIG} and {FACTS}")
+        runs = [Run.open(folder) for folder in found]
+        for run in sorted(runs, key=lambda run: str(run.facts.get("started"))):
+            known.setdefault(run.folder.resolve(), run)
+    return list(known.values())
 
 
 def read_table(path: str | PathLike[str]) -> dict[str, Array]:
-    """The columns of a .csv that a run wrote, by name, as float64 vectors; a row that was torn is left out."""
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
-    whole = [row for row in rows if len(row) == len(header)]
-    return {name: np.array([float(row[i]) for row in whole]) for i, name in enumerate(header)}
+    """The columns of a .csv that a run wrote, by name, as float64 vectors; a row that is not yet whole is left out.
 
-
-def _append_whole(file: FileIO, line: str) -> None:
-    """A line is written whole or, where the disk is full, not at all."""
-    end, rest = file.tell(), f"{line}\n".encode()
+    A file without any whole line gives no columns; ValueError names the line that holds no numbers.
+    """
+    text = Path(path).read_bytes()
+    header, *rows = text[: text.rfind(b"\n") + 1].decode("utf-8", "replace").splitlines() or [""]
+    names = header.split(",") if header else []
     try:
-        while rest:
-            rest = rest[file.write(rest) :]
-    except OSError as error:
-        file.truncate(end)
-        error.filename = file.name
-        raise
+        table = np.loadtxt(rows, delimiter=",", ndmin=2, comments=None) if rows else np.empty((0, len(names)))
+        if table.shape != (len(rows), len(names)):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"{path} is damaged: {_first_fault(rows, len(names))}") from None
+    return dict(zip(names, table.T.copy(), strict=True))
 
 
-def _status(kind: type[BaseException] | None) -> str:
-    if kind is None:
-        return "finished"
-    if issubclass(kind, KeyboardInterrupt):
-        return "interrupted"
-    return getattr(kind, "run_status", "failed")
-
-
-def _stamp() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    with replacing(path) as file:
-        file.write((json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+def _first_fault(rows: list[str], width: int) -> str:
+    for number, row in enumerate(rows, start=2):
+        try:
+            whole = len([float(cell) for cell in row.split(",")]) == width
+        except ValueError:
+            whole = False
+        if not whole:
+            return f"line {number} is {row[:60]!r}, expected {width} numbers"
+    return "it holds empty lines"
