@@ -1,5 +1,8 @@
 """The named nets, each a few lines of layers."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 
 from dlscratch.graph import Variable
@@ -37,3 +40,23 @@ class Sequential(Network):
         for layer in layers:
             scores = layer(scores)
         super().__init__(x, t, scores, (loss or SoftmaxWithLoss())(scores, t))
+
+
+class MultiLayerNet(Sequential):
+    """x -> Affine -> ReLU -> ... -> Affine -> scores    (book, chapter 6)
+
+    sizes: of the input, of each hidden layer, of the output. With one hidden layer it is TwoLayerNet.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        rng: np.random.Generator,
+        init: Initializer = he,
+        activation: type[Layer] = ReLU,
+        dtype: type[np.floating] = np.float32,
+    ) -> None:
+        affines = [Affine(*pair, rng=rng, init=init, dtype=dtype) for pair in pairwise(sizes)]
+        hidden = [layer for affine in affines[:-1] for layer in (affine, activation())]
+        super().__init__(*hidden, affines[-1])
