@@ -1,0 +1,113 @@
+"""Runs in groups: those that differ only in seed, labelled by what tells the groups apart, and by what is unfair."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from dlscratch.functions import Array
+from dlscratch.runs import Run
+
+NOT_COMPARED = ("seed", "data_dir", "checkpoint_every", "epochs")  # settings in which the runs of a group may differ
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ only in seed, named after the settings in which the groups differ."""
+
+    name: str
+    settings: dict[str, Any]
+    runs: tuple[Run, ...]  # by seed
+
+    @property
+    def label(self) -> str:
+        """Its name, and how many runs it has."""
+        return f"{self.name} (n={len(self.runs)})"
+
+
+def column(run: Run, quantity: str, split: str) -> Array:
+    """A quantity (loss, accuracy) on whole sets, row by row; test means what is held back for validation, if any."""
+    return run.epochs[f"{'train' if split == 'train' else run.held}_{'acc' if quantity == 'accuracy' else 'loss'}"]
+
+
+def make_groups(runs: Iterable[Run]) -> tuple[tuple[Group, ...], tuple[str, ...]]:
+    """The groups of these runs, in order of their first ones, and the names of the settings in which they differ."""
+    members: dict[str, list[Run]] = {}
+    for run in runs:
+        settings = _settings(run)
+        settings.pop("dataset", None)  # the data tells more than its name
+        members.setdefault(repr(sorted(settings.items())), []).append(run)
+    differing = _differing([_settings(group[0]) for group in members.values()])
+    return tuple(_group(differing, group) for group in members.values()), differing
+
+
+def seed_of(run: Run) -> int:
+    """The seed of a run; ValueError if it is no whole number."""
+    seed = run.config.get("seed", 0)
+    if not isinstance(seed, int):
+        raise ValueError(f"{run.folder / 'config.json'} is damaged: expected a whole number as seed, got {seed!r}")
+    return seed
+
+
+def warnings_about(groups: Sequence[Group]) -> Iterator[str]:
+    """What makes a comparison of these groups unfair, or unfinished, in sentences."""
+    runs = [run for group in groups for run in group.runs]
+    data = list(
+        {_settings(run)["data"]: f"{run.config.get('dataset')} {_settings(run)['data']}" for run in runs}.values()
+    )
+    if len(data) > 1:
+        yield f"the runs learned from different data ({', '.join(data)}), so their figures are not comparable"
+    if len(held := _values(runs, "validation")) > 1:
+        yield f"the figures are of different images (validation {', '.join(held)}), so they are not comparable"
+    if len(nets := _values(runs, "hidden")) > 1:
+        yield f"the nets have different sizes (hidden {', '.join(nets)}), which makes a difference of its own"
+    for status in dict.fromkeys(run.status for run in runs if run.status != "finished"):
+        which = [f"{run.name} at step {run.epochs['step'][-1]:.0f}" for run in runs if run.status == status]
+        yield f"{status}, and counted as far as they went: {_few(which)}"
+    if which := [run.name for run in runs if "note" in run.facts]:
+        yield f"learned from strokes, since MNIST could not be had: {_few(which)}"
+    seeds = [[seed_of(run) for run in group.runs] for group in groups]
+    if any(set(each) != set(seeds[0]) for each in seeds):
+        yield "the groups have different seeds; differences are taken over those that they share"
+    if again := [b.name for group in groups for a, b in pairwise(group.runs) if seed_of(a) == seed_of(b)]:
+        yield f"repeat others, seed and all, and so are no further evidence, but count in n: {_few(again)}"
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """The settings that make a group, and what was learned from: a few digits of its checksum, else its name."""
+    settings = {name: value for name, value in run.config.items() if name not in NOT_COMPARED}
+    data = run.facts.get("data")
+    checksum = str(data.get("sha256", ""))[:8] if isinstance(data, dict) else ""
+    return settings | {"data": checksum or settings.get("dataset")}
+
+
+def _differing(settings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The names of the settings that differ; data is called by its name, if that is enough to tell it apart."""
+    names = dict.fromkeys(name for each in settings for name in each)
+    different = {name: len({repr(each.get(name)) for each in settings}) for name in names}
+    if different["data"] == 1:
+        different["dataset"] = 1  # the same data in two places
+    elif different.get("dataset") == different["data"]:
+        different["data"] = 1
+    return tuple(name for name, count in different.items() if count > 1)
+
+
+def _group(differing: Sequence[str], runs: Sequence[Run]) -> Group:
+    ordered = tuple(sorted(runs, key=lambda run: (seed_of(run), run.name)))
+    settings = _settings(runs[0])
+    own = {name: settings.get(name) for name in differing}
+    words = [f"{name}={_shown(value)}" for name, value in own.items()] or [str(settings.get("dataset"))]
+    return Group(" ".join(words), own, ordered)
+
+
+def _shown(value: Any) -> str:
+    return "all" if value is None else str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _few(names: Sequence[str]) -> str:
+    """Names in a row, but not too many."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _values(runs: Sequence[Run], name: str) -> list[str]:
+    return list(dict.fromkeys(str(_settings(run).get(name)) for run in runs))

@@ -1,0 +1,301 @@
+"""Runs side by side: which belong together, what they are called, what is unfair about them, and all their figures."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from comparable_runs import write_run
+
+from dlscratch.compare import compare
+from dlscratch.curves import smooth
+from dlscratch.runs import Run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for seed in range(3):
+        write_run(tmp_path / f"a{seed}", seed=seed)
+        write_run(tmp_path / f"b{seed}", seed=seed, optimizer="Adam", lr=0.001, data_dir=f"somewhere{seed}")
+    return tmp_path
+
+
+def losses(count=40, first=1.0):
+    return [first / (1 + step) for step in range(count)]
+
+
+def test_runs_that_differ_only_in_seed_are_a_group_labelled_by_what_differs(folder):
+    comparison = compare(folder)
+    assert [group.label for group in comparison.groups] == [
+        "optimizer=SGD lr=0.1 (n=3)",
+        "optimizer=Adam lr=0.001 (n=3)",
+    ]
+    assert [run.config["seed"] for run in comparison.groups[1].runs] == [0, 1, 2]
+    assert comparison.groups[1].settings == {"optimizer": "Adam", "lr": 0.001}
+    assert comparison.differing == ("optimizer", "lr")
+    assert comparison.warnings == ()
+
+
+def test_groups_come_in_the_order_in_which_they_are_named_and_no_run_comes_twice(folder):
+    comparison = compare([folder / "b1", Run.open(folder / "a0"), folder])
+    assert [group.settings["optimizer"] for group in comparison.groups] == ["Adam", "SGD"]
+    assert [len(group.runs) for group in comparison.groups] == [3, 3]
+    assert len(compare(folder / "a0").groups[0].runs) == 1
+
+
+def test_a_single_group_is_called_by_its_data_set(tmp_path):
+    write_run(tmp_path / "a", seed=4)
+    assert compare(tmp_path).groups[0].label == "mnist (n=1)"
+
+
+def test_epochs_are_the_axis_where_batch_sizes_differ(tmp_path, folder):
+    assert compare(folder).axis == "step"
+    write_run(tmp_path / "c", batch_size=10)
+    assert compare(folder).axis == "epoch"
+
+
+# Figures
+
+
+def test_the_table_by_hand(tmp_path):
+    # test accuracy is 0.99 - loss / 2 at the losses of steps 0, 10, 20, 30
+    for seed, values in enumerate([(0.9, 0.06, 0.2, 0.1), (0.9, 0.5, 0.04, 0.08)]):
+        write_run(tmp_path / f"a{seed}", np.repeat(values, 10).tolist(), seed=seed)
+        write_run(tmp_path / f"b{seed}", np.repeat(np.divide(values, 2), 10).tolist(), seed=seed, lr=0.2)
+    first, second = compare(tmp_path).rows()
+    assert (first.group, first.n, first.pairs) == ("lr=0.1", 2, 2)
+    assert (first.final, first.final_std) == pytest.approx((0.945, 0.01 / 2**0.5))
+    assert (first.best, first.best_std) == pytest.approx((0.965, 0.005 * 2**0.5))
+    assert first.best_epoch == 1.5
+    assert (first.loss, first.loss_std) == pytest.approx((0.09, 0.01 * 2**0.5))
+    assert first.seconds == pytest.approx(0.4)
+    assert (first.to_95, first.reached_95) == (1.5, 2)
+    assert (first.to_97, first.reached_97) == (2, 1)
+    assert (first.difference, first.difference_sem) == (0, 0)
+    assert second.difference == pytest.approx(0.0225)
+    assert second.difference_sem == pytest.approx(0.0025)  # half of |0.025 - 0.020|
+    assert compare(tmp_path).table().rows[0] == (
+        "lr=0.1", "2", "94.50±0.71", "96.50±0.71", "1.5", "0.0900", "0.4", "1.5", "2.0 (1/2)", "",
+    )  # fmt: skip
+    assert compare(tmp_path).table().rows[1][-1] == "+2.25±0.25"
+
+
+def test_differences_are_taken_over_shared_seeds_only(tmp_path):
+    for seed in (0, 1, 2):
+        write_run(tmp_path / f"a{seed}", losses(first=1 + seed), seed=seed)
+    for seed in (2, 3):
+        write_run(tmp_path / f"b{seed}", losses(first=2 + seed), seed=seed, lr=0.2)
+    comparison = compare(tmp_path)
+    assert comparison.rows()[1].pairs == 1
+    assert comparison.rows()[1].difference == pytest.approx(-1 / 31 / 2)
+    assert np.isnan(comparison.rows()[1].difference_sem)
+    assert any("different seeds" in warning for warning in comparison.warnings)
+
+
+def test_what_was_never_reached_and_what_is_no_number_is_left_open(tmp_path):
+    write_run(tmp_path / "a", [1.0] * 40)
+    comparison = compare(tmp_path)
+    assert comparison.table().rows[0][7:] == ("-", "-", "")
+    row = next(csv.DictReader(comparison.csv().splitlines()))
+    assert (row["to_95"], row["final_std"], row["final"], row["n"]) == ("", "", repr(0.5 - 0.01), "1")
+
+
+def test_csv_table_and_curves_hold_the_same_numbers(folder):
+    comparison = compare(folder)
+    rows = list(csv.DictReader(comparison.csv().splitlines()))
+    for row, cells, curve in zip(rows, comparison.table().rows, comparison.curves("accuracy")[1::2], strict=True):
+        assert float(row["final"]) == curve.mean[-1]
+        assert cells[2].startswith(f"{100 * float(row['final']):.2f}")
+        assert curve.high[-1] - curve.mean[-1] == pytest.approx(float(row["final_std"]))
+
+
+def test_best_values_stand_out(folder):
+    table = compare(folder).table()
+    assert {j for _, j in table.best} == {2, 3, 5}
+
+
+# Curves
+
+
+def test_curves_are_means_of_smoothed_runs_over_every_axis(folder):
+    train, test, *_ = compare(folder).curves("loss", smoothing=0.5)
+    assert (train.split, test.split, train.group) == ("train", "test", 0)
+    single = train.singles[1]
+    raw = single.run.steps["loss"]
+    np.testing.assert_array_equal(single.raw, raw)
+    np.testing.assert_array_equal(single.y, smooth(raw, 5))  # half of an epoch of ten steps
+    np.testing.assert_allclose(train.mean, np.mean([each.y for each in train.singles], axis=0))
+    for axis in ("step", "epoch", "examples", "seconds"):
+        np.testing.assert_allclose(train.x[axis], single.run.steps[axis])
+        np.testing.assert_allclose(test.x[axis], single.run.epochs[axis])
+    np.testing.assert_array_equal(test.singles[1].y, single.run.epochs["test_loss"])
+
+
+def test_what_is_held_back_for_validation_counts_as_test(tmp_path):
+    write_run(tmp_path / "a", validation=100)
+    _, test = compare(tmp_path).curves("accuracy")
+    np.testing.assert_array_equal(test.mean, Run.open(tmp_path / "a").epochs["val_acc"])
+
+
+def test_a_run_that_ended_early_counts_as_far_as_it_goes(tmp_path):
+    write_run(tmp_path / "a0", losses(40), seed=0)
+    write_run(tmp_path / "a1", losses(15), seed=1, status="diverged")
+    train, _ = compare(tmp_path).curves("loss")
+    assert (train.n[0], train.n[14], train.n[15], train.n[-1]) == (2, 2, 1, 1)
+    assert [single.diverged for single in train.singles] == [False, True]
+    assert train.mean[-1] == train.singles[0].y[-1]
+    with pytest.raises(ValueError, match="expected loss or accuracy, got 'speed'"):
+        compare(tmp_path).curves("speed")
+
+
+# What is unfair
+
+
+@pytest.mark.parametrize(
+    ("other", "warning"),
+    [
+        ({"dataset": "kmnist", "sha256": "1" * 64}, "different data (mnist 00000000, kmnist 11111111)"),
+        ({"sha256": "1" * 64}, "different data (mnist 00000000, mnist 11111111)"),
+        ({"hidden": "100"}, "nets have different sizes (hidden 50, 100)"),
+        ({"status": "diverged", "lr": 0.2}, "diverged, and counted as far as they went: b at step 30"),
+        ({"status": "running", "lr": 0.2}, "killed, and counted as far as they went: b at step 30"),
+        ({"seed": 1, "lr": 0.2}, "different seeds"),
+        ({}, "repeat others, seed and all, and so are no further evidence, but count in n: b"),
+    ],
+)
+def test_what_is_unfair_is_said(tmp_path, other, warning):
+    write_run(tmp_path / "a")
+    write_run(tmp_path / "b", **other)
+    (said,) = compare(tmp_path).warnings
+    assert warning in said
+    assert str(compare(tmp_path)).startswith(f"note: {said}")
+
+
+def test_strokes_that_stood_in_for_mnist_are_no_mnist(tmp_path):
+    write_run(tmp_path / "a", dataset="strokes")
+    facts = json.loads((tmp_path / "a" / "run.json").read_text(encoding="utf-8"))
+    (tmp_path / "a" / "run.json").write_text(json.dumps(facts | {"note": "no MNIST"}), encoding="utf-8")
+    assert compare(tmp_path).warnings == ("learned from strokes, since MNIST could not be had: a",)
+
+
+def test_a_run_without_rows_is_left_out_and_alone_it_is_refused(tmp_path):
+    write_run(tmp_path / "empty")
+    (tmp_path / "empty" / "epochs.csv").unlink()
+    with pytest.raises(ValueError, match="none of 1 runs has been evaluated yet"):
+        compare(tmp_path)
+    write_run(tmp_path / "full")
+    comparison = compare(tmp_path)
+    assert comparison.warnings == ("empty has no rows yet and is left out",)
+    assert comparison.groups[0].label == "mnist (n=1)"
+
+
+def test_of_many_names_only_a_few_are_told(tmp_path):
+    for seed in range(20):
+        write_run(tmp_path / f"a{seed:02}", seed=seed, status="failed")
+    assert compare(tmp_path).warnings == (
+        "failed, and counted as far as they went: a00 at step 30, a01 at step 30, a02 at step 30 and 17 more",
+    )
+
+
+def test_seconds_never_run_backwards_where_a_slow_run_ends_early(tmp_path):
+    write_run(tmp_path / "a0", losses(40), seed=0)
+    slow = write_run(tmp_path / "a1", losses(15), seed=1, status="interrupted") / "steps.csv"
+    header, *rows = slow.read_text(encoding="utf-8").splitlines()
+    cells = [row.split(",") for row in rows]
+    slower = [",".join([*row[:3], str(10 * float(row[3])), *row[4:]]) for row in cells]
+    slow.write_text("\n".join([header, *slower]) + "\n", encoding="utf-8")
+    seconds = compare(tmp_path).curves("loss")[0].x["seconds"]
+    np.testing.assert_allclose(seconds[:15], 0.055 * np.arange(1, 16))  # the mean of 0.01 and 0.1 a step
+    np.testing.assert_allclose(np.diff(seconds[14:]), 0.01)
+
+
+def test_a_run_that_has_not_made_a_step_takes_no_part_in_the_loss_of_steps(tmp_path):
+    write_run(tmp_path / "a0", seed=0)
+    (write_run(tmp_path / "a1", [1.0], seed=1, status="interrupted") / "steps.csv").unlink()
+    train, _ = compare(tmp_path).curves("loss")
+    assert set(train.n.tolist()) == {1}
+    np.testing.assert_array_equal(train.mean, train.singles[0].y)
+
+
+@pytest.mark.parametrize("end", [np.inf, np.nan])
+def test_a_loss_that_is_no_number_is_never_the_best_and_never_dropped(tmp_path, end):
+    write_run(tmp_path / "a", [*[1.0] * 10, end], status="diverged")
+    write_run(tmp_path / "a1", [*[1.0] * 10, end], seed=1, status="diverged")
+    write_run(tmp_path / "b", lr=0.2)
+    write_run(tmp_path / "b1", lr=0.2, seed=1)
+    table = compare(tmp_path).table()
+    assert table.rows[0][0] == "lr=0.1 (2 diverged)"
+    assert table.rows[0][1] == "2"
+    assert (1, 5) in table.best
+    assert (0, 5) not in table.best
+
+
+def test_equal_figures_are_equally_best(tmp_path):
+    for name, lr in (("a", 0.1), ("b", 0.2)):
+        write_run(tmp_path / name, lr=lr)
+    assert {i for i, _ in compare(tmp_path).table().best} == {0, 1}
+
+
+def test_images_held_back_for_validation_are_named_so_and_not_mixed_in_silence(tmp_path):
+    write_run(tmp_path / "a", validation=100)
+    comparison = compare(tmp_path)
+    assert comparison.table().about.startswith("validation accuracy")
+    assert comparison.rows()[0].watched == "validation"
+    write_run(tmp_path / "b")
+    assert any("(validation 100, 0)" in warning for warning in compare(tmp_path).warnings)
+
+
+def test_labels_tell_learning_rates_apart_to_the_last_digit(tmp_path):
+    write_run(tmp_path / "a", lr=0.12345678)
+    write_run(tmp_path / "b", lr=0.12345679)
+    assert [group.label for group in compare(tmp_path).groups] == ["lr=0.12345678 (n=1)", "lr=0.12345679 (n=1)"]
+
+
+@pytest.mark.parametrize(("changes", "groups"), [({"hidden": [50]}, 2), ({"hidden": {"a": 1}}, 2), ({}, 1)])
+def test_the_order_and_kind_of_settings_break_nothing(tmp_path, changes, groups):
+    write_run(tmp_path / "a")
+    config = write_run(tmp_path / "b", seed=1) / "config.json"
+    settings = json.loads(config.read_text(encoding="utf-8")) | changes
+    config.write_text(json.dumps(dict(reversed(settings.items()))), encoding="utf-8")
+    assert len(compare(tmp_path).groups) == groups
+
+
+def test_a_seed_that_is_none_is_told(tmp_path):
+    config = write_run(tmp_path / "a") / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"seed": 0', '"seed": "x"'), encoding="utf-8")
+    with pytest.raises(ValueError, match="expected a whole number as seed, got 'x'"):
+        compare(tmp_path)
+
+
+def test_in_a_notebook_names_and_warnings_are_text(tmp_path):
+    write_run(tmp_path / "<b>", lr=0.2, status="diverged")
+    shown = compare(tmp_path)._repr_html_()
+    assert "&lt;b&gt;" in shown
+    assert "<b>" not in shown
+
+
+def test_the_widest_figures_fit_a_terminal(tmp_path):
+    for lr, first in ((0.1, 0.02), (0.2, 1e300)):
+        for seed in range(10):
+            losses = [0.0] * 11 if seed % 2 else [first] * 11
+            write_run(tmp_path / f"{lr}-{seed}", losses, seed=seed, lr=lr, optimizer="Nesterov" * 9)
+    assert max(map(len, str(compare(tmp_path).table()).splitlines())) <= 100
+
+
+def test_the_checksum_tells_data_apart_and_not_its_name(tmp_path):
+    for i, (dataset, sha256) in enumerate([("a", "1"), ("moved/a", "1"), ("a", "2"), ("fashion", "3")]):
+        write_run(tmp_path / f"run{i}", dataset=dataset, sha256=sha256 * 64, seed=i)
+    same = compare([tmp_path / "run0", tmp_path / "run1"])
+    assert (len(same.groups), same.warnings) == (1, ())
+    labels = [group.label for group in compare(tmp_path).groups]
+    assert labels == [
+        "dataset=a data=11111111 (n=2)",
+        "dataset=a data=22222222 (n=1)",
+        "dataset=fashion data=33333333 (n=1)",
+    ]
+
+
+def test_figures_of_different_validation_images_are_warned_of(tmp_path):
+    write_run(tmp_path / "a", validation=100)
+    write_run(tmp_path / "b", validation=1000)
+    assert "(validation 100, 1000)" in compare(tmp_path).warnings[0]
