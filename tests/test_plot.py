@@ -1,30 +1,131 @@
-"""The picture of a run."""
+"""The pictures of a run and of a comparison."""
 
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from comparable_runs import write_groups, write_run
 
+from dlscratch.drawing import View
 from dlscratch.runs import Run
 
 
 @pytest.fixture
-def run(tmp_path):
-    with Run(tmp_path, {"dataset": "strokes", "hidden": 50, "optimizer": "SGD", "lr": 0.1, "batch_size": 100}) as run:
-        for step in range(1, 50):
-            run.append("steps", {"step": step, "epoch": step / 10, "loss": 1 / step})
-        for epoch in range(5):
-            run.append("epochs", {"epoch": epoch, "train_loss": 1.0, "train_acc": 0.5, "val_loss": 2.0, "val_acc": 0.4})
-    return tmp_path
+def plot():
+    return pytest.importorskip("dlscratch.plot", exc_type=ModuleNotFoundError)
 
 
-@pytest.mark.parametrize(("ending", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
-def test_a_run_becomes_a_picture_of_any_format(run, ending, magic):
-    pytest.importorskip("matplotlib")
-    from dlscratch.plot import save_curves
+@pytest.fixture
+def compare():
+    from dlscratch.compare import compare
 
-    save_curves(run, run / f"curves.{ending}")
-    assert (run / f"curves.{ending}").read_bytes().startswith(magic)
+    return compare
+
+
+@pytest.fixture
+def figure(plot, monkeypatch):
+    """The figure that a comparison becomes, not saved, since that takes longest: its parts can be asked for."""
+    kept = []
+
+    def draw(comparison, **view):
+        with monkeypatch.context() as patched:
+            patched.setattr(plot, "_save", lambda figure, path: kept.append(figure))
+            plot.save_comparison(comparison, "no.png", View(**view))
+        return kept[-1]
+
+    return draw
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return write_groups(tmp_path / "runs")
+
+
+def test_a_run_becomes_a_picture(plot, tmp_path):
+    plot.save_curves(Run.open(write_run(tmp_path / "run", validation=100)), tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("ending", "magic"), [("SVG", b"<?xml"), ("pdf", b"%PDF")])
+def test_a_comparison_becomes_a_picture_of_any_format(plot, compare, runs, tmp_path, ending, magic):
+    plot.save_comparison(compare([runs]), tmp_path / f"comparison.{ending}")
+    assert (tmp_path / f"comparison.{ending}").read_bytes().startswith(magic)
+
+
+@pytest.mark.parametrize("axis", ["step", "seconds"])
+def test_thick_lines_are_the_means_of_the_comparison(figure, compare, runs, axis):
+    comparison = compare([runs])
+    for axes, quantity in zip(figure(comparison, axis=axis, smoothing=0.5).axes, ("loss", "accuracy"), strict=True):
+        assert axes.get_xlabel() == axis
+        thick = [line for line in axes.lines if line.get_linewidth() > 1]
+        for line, curve in zip(thick, comparison.curves(quantity, smoothing=0.5), strict=True):
+            np.testing.assert_array_equal(line.get_xdata(), curve.x[axis])
+            np.testing.assert_array_equal(line.get_ydata(), curve.mean)
+            assert line.get_linestyle() == ("-" if curve.split == "train" else "--")
+
+
+def test_groups_differ_in_colour_and_marker(figure, compare, tmp_path):
+    for i in range(30):
+        write_run(tmp_path / "runs" / str(i), steps=1, lr=0.1 + i)
+    (axes,) = figure(compare([tmp_path / "runs"]), quantity="loss").axes
+    looks = {(line.get_color(), line.get_marker()) for line in axes.lines if line.get_marker() != "None"}
+    assert len(looks) == 30
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_a_run_that_diverged_flattens_nothing_and_ends_with_a_cross(figure, compare, tmp_path, log):
+    for seed in range(3):
+        write_run(tmp_path / "runs" / f"good {seed}", seed=seed, steps=1000)
+    write_run(tmp_path / "runs" / "bad", [*(2.0**k for k in range(60)), np.inf], lr=9, steps=1000, status="diverged")
+    (axes,) = figure(compare([tmp_path / "runs"]), quantity="loss", log=log).axes
+    low, high = axes.get_ylim()
+    assert high < 100
+    crosses = [line for line in axes.lines if line.get_marker() == "x"]
+    assert crosses
+    assert all(low <= y <= high for line in crosses for y in line.get_ydata())
+
+
+def test_a_run_that_learned_nothing_but_did_not_diverge_is_in_the_picture(figure, compare, tmp_path):
+    for seed in range(3):
+        write_run(tmp_path / "runs" / f"good{seed}", seed=seed)
+    write_run(tmp_path / "runs" / "stuck", [1.78] * 40, lr=9.0)  # an accuracy of 0.1, where the others reach 0.98
+    _, accuracy = figure(compare([tmp_path / "runs"])).axes
+    assert accuracy.get_ylim()[0] < 0.49 - 1e-9
+    assert accuracy.get_ylim()[1] < 1.1
+
+
+def test_warnings_stand_on_the_picture(figure, compare, tmp_path):
+    write_run(tmp_path / "runs" / "a", lr=0.5)
+    write_run(tmp_path / "runs" / "b", sha256="1" * 64)
+    comparison = compare([tmp_path / "runs"])
+    assert comparison.warnings
+    told = figure(comparison).get_suptitle().replace("\n", " ")
+    assert all(warning in told for warning in comparison.warnings)
+
+
+def test_names_in_any_writing_are_drawn_without_a_word(plot, compare, tmp_path):
+    names = ["学習", "훈련", "$x^$ $", "_hidden", "\U0001e900", "\udcff", "tab\tand\nline", "w" * 300]
+    for i, name in enumerate(names):
+        write_run(tmp_path / "runs" / str(i), dataset=name)
+    plot.save_comparison(compare([tmp_path / "runs"]), tmp_path / "picture.png")  # a warning would be an error
+
+
+def test_what_all_runs_share_is_the_title_whatever_it_holds(plot, figure, compare, tmp_path):
+    comparison = compare([write_run(tmp_path / "run", dataset="$x^$ \udcff 学習 " + "w" * 300)])
+    plot.save_comparison(comparison, tmp_path / "picture.png")
+    assert "50 hidden" in figure(comparison).axes[0].get_title(loc="left")
+
+
+def test_what_is_held_back_for_validation_is_not_called_test(figure, compare, tmp_path):
+    write_run(tmp_path / "run", validation=100)
+    labels = [text.get_text() for text in figure(compare([tmp_path / "run"])).legends[0].get_texts()]
+    assert labels[1:] == ["train", "validation"]
+
+
+def test_one_run_that_never_learned_is_a_picture_too(figure, compare, tmp_path):
+    write_run(tmp_path / "run", [2.0], status="interrupted")
+    assert len(figure(compare([tmp_path / "run"])).axes) == 2
 
 
 def test_a_missing_library_names_the_extra_that_brings_it():
