@@ -81,7 +81,7 @@ def draw_digits(labels: ArrayLike, *, rng: np.random.Generator) -> NDArray[np.ui
         path, pen = _write(digits[part], choices[part], noise[:, 7:])
         radius = np.clip(PEN_RADIUS * np.exp(PEN_SPREAD * noise[:, 3]), 0.5, 3)[:, np.newaxis, np.newaxis]
         path = _fit(_tilt(path, noise[:, :3]), radius)
-        _place(_ink(path, pen * _pressure(noise[:, 4:7]), radius), images[part])
+        place(_ink(path, pen * _pressure(noise[:, 4:7]), radius), images[part])
     return images
 
 
@@ -193,7 +193,7 @@ def _ink(path: Floats, strength: Floats, radius: Floats) -> Floats:
     return ink
 
 
-def _place(ink: Floats, images: NDArray[np.uint8]) -> None:
+def place(ink: Floats, images: NDArray[np.uint8]) -> None:
     """Write each box of ink into its image, its centre of mass within half a pixel of row 14, column 14."""
     pixels = np.arange(BOX, dtype=np.float32)
     centre = ((ink.sum(axis=axis) * pixels).sum(axis=1) / ink.sum(axis=(1, 2)) for axis in (2, 1))
