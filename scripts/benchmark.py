@@ -4,19 +4,21 @@ A step draws its batch, goes forward and backward, updates the parameters and re
 of MNIST's number and size, a fifth of the pixels above zero; what they show does not change the time.
 """
 
-import argparse
 import platform
 import statistics
+import tempfile
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
-from dlscratch.command import DONE, limit_blas_threads, number, run_command
+from dlscratch.command import DONE, INTERRUPTED, limit_blas_threads, new_parser, number, run_command
 
 IMAGES, PIXELS, CLASSES = 60_000, 784, 10
 
 
 def main() -> int:
     count = number(int, least=1)
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(__doc__, INTERRUPTED)
     parser.add_argument("--hidden", type=count, default=50, metavar="N", help="hidden units (%(default)s)")
     parser.add_argument("--batch-size", type=count, default=100, metavar="N", help="images in a step (%(default)s)")
     parser.add_argument("--rounds", type=count, default=40, metavar="N", help="blocks timed for each (%(default)s)")
@@ -31,7 +33,7 @@ def main() -> int:
     x *= rng.random((IMAGES, PIXELS), np.float32) < 0.2
     t = rng.integers(0, CLASSES, IMAGES)
     pixels = np.multiply(x, 255).astype(np.uint8)
-    steps = {"dlscratch": dlscratch_step(pixels, t, options), "bare matrix products": matrix_products(x, options)}
+    steps = {"bare matrix products": matrix_products(x, options)}
     try:
         import torch
 
@@ -40,7 +42,8 @@ def main() -> int:
     except ModuleNotFoundError:
         print("PyTorch is not installed and left out; pip install torch")
 
-    times = measure(steps, options.rounds, options.block)
+    with our_steps(pixels, t, options) as ours:
+        times = measure(ours | steps, options.rounds, options.block)
     ours = times["dlscratch"]
     print(f"{PIXELS}-{options.hidden}-{CLASSES}, batch {options.batch_size}, {options.threads} thread(s); "
           f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}")  # fmt: skip
@@ -69,17 +72,22 @@ def seconds(step) -> float:
     return time.perf_counter() - start
 
 
-def dlscratch_step(x, t, options):
-    """Our own step, as scripts/train.py takes it: from the images as bytes."""
-    from dlscratch.models import TwoLayerNet
-    from dlscratch.optim import SGD
-    from dlscratch.sampler import random_batches
-    from dlscratch.training import Streams, train
+@contextmanager
+def our_steps(x, t, options):
+    """Our own step, as scripts/train.py takes it, from the images as bytes; without and with its row in steps.csv.
 
-    streams = Streams.from_seed(0)
-    net = TwoLayerNet(PIXELS, options.hidden, CLASSES, rng=streams.weights)
-    batches = random_batches(x, t, options.batch_size, rng=streams.batches)
-    return train(net, batches, SGD(net.params, net.grads, lr=0.1), 10**12).__next__
+    Both train the same net: where memory happens to lie makes more of a difference than a row.
+    """
+    from dlscratch.job import Data, Job
+    from dlscratch.settings import Settings
+    from dlscratch.training import train
+
+    few = x[:1], t[:1]
+    data = Data("random", train=(x, t), watched=few, watched_as="test", test=few, classes=CLASSES, sha256="", note="")
+    job = Job(Settings(hidden=str(options.hidden), batch_size=options.batch_size, steps=10**12), data)
+    with tempfile.TemporaryDirectory() as folder, job.recorder(Path(folder)) as recorder:
+        unrecorded = train(job.net, job.batches, job.optimizer, job.steps)
+        yield {"dlscratch": unrecorded.__next__, "dlscratch, recorded": job.record(recorder).__next__}
 
 
 def matrix_products(x, options):
