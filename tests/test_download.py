@@ -129,7 +129,7 @@ def test_a_fault_of_the_only_mirror_is_told_and_leaves_the_old_file(mirror, targ
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        (f"http://127.0.0.1:{closed_port()}/", "Connection refused|actively refused"),
+        pytest.param(f"http://127.0.0.1:{closed_port()}/", "Connection refused|actively refused", id="a closed port"),
         ("", "Invalid URL ''"),
         ("data/mnist/", "No scheme supplied"),
         ("ftp://127.0.0.1/", "No connection adapters"),
