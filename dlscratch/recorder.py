@@ -3,6 +3,7 @@
 Whatever ends a run, its rows are whole and so is its last checkpoint; `resume` goes on from there.
 """
 
+import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -13,8 +14,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
+from dataset.files import replacing
 from dlscratch.checkpoint import Checkpoint
-from dlscratch.folder import CHECKPOINT, CONFIG, FACTS, LOCK, write_json
+from dlscratch.folder import CHECKPOINT, CONFIG, FACTS, LOCK
 from dlscratch.functions import Array
 from dlscratch.lock import hold
 from dlscratch.runs import Run
@@ -72,8 +74,8 @@ class Recorder:
     def __enter__(self) -> Self:
         for left in self.folder.glob(".*.part"):  # of a process that was killed
             left.unlink()
-        write_json(self.folder / FACTS, self.facts)
-        write_json(self.folder / CONFIG, self.config)  # last: with it the folder is a run
+        _write_json(self.folder / FACTS, self.facts)
+        _write_json(self.folder / CONFIG, self.config)  # last: with it the folder is a run
         for table, end in self._ends.items():
             self._cut(table, end)
         return self
@@ -85,7 +87,7 @@ class Recorder:
         if error is not None and not isinstance(error, KeyboardInterrupt):
             self.facts["reason"] = str(error) or type(error).__name__
         try:
-            write_json(self.folder / FACTS, self.facts)
+            _write_json(self.folder / FACTS, self.facts)
         except OSError:
             if not error:  # the first error is the one to tell
                 raise
@@ -140,6 +142,12 @@ def make_folder(out: str | PathLike[str] | None, slug: str) -> Path:
 def is_left_over(path: Path) -> bool:
     """Whether a file may be left by a process that was killed before its run had a config.json."""
     return path.name in (LOCK, FACTS) or path.suffix == ".part"
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write names and values, whole or not at all; OSError where the disk refuses."""
+    with replacing(path) as file:
+        file.write((json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def _append_whole(file: FileIO, line: str) -> None:

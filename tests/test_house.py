@@ -27,13 +27,14 @@ ARROWS = {
     "dlscratch.optim": {"dlscratch.functions"},
     "dlscratch.sampler": {"dlscratch.functions"},
     "dlscratch.training": {"dlscratch.functions"},
-    "dlscratch.folder": {"dataset.files"},
+    "dlscratch.folder": set(),
     "dlscratch.lock": set(),
     "dlscratch.provenance": {"dlscratch"},
     "dlscratch.checkpoint": {"dlscratch.functions", "dlscratch.npz"},
     "dlscratch.runs": {"dlscratch.folder", "dlscratch.functions", "dlscratch.lock"},
     "dlscratch.recorder": {
-        "dlscratch.checkpoint", "dlscratch.folder", "dlscratch.functions", "dlscratch.lock", "dlscratch.runs",
+        "dataset.files", "dlscratch.checkpoint", "dlscratch.folder", "dlscratch.functions", "dlscratch.lock",
+        "dlscratch.runs",
     },
     "dlscratch.settings": {"dlscratch.command", "dlscratch.folder", "dlscratch.initializers"},
     "dlscratch.job": {
