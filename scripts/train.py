@@ -89,16 +89,7 @@ def main() -> int:
             recorder.release()
             return DONE
         note_changes(old.facts, recorder.facts)
-    try:
-        with interrupted_later() as interrupts, recorder:
-            learn(job, recorder, interrupts, options.quiet)
-    except KeyboardInterrupt:
-        resume = f"{shlex.join(['python', sys.argv[0], '--resume', str(folder)])} goes on from there"
-        then = f"{folder} is finished" if recorder.facts["status"] == "finished" else resume
-        raise KeyboardInterrupt(f"interrupted; {then}") from None
-    finally:
-        with uninterrupted():
-            draw(folder, options.quiet)
+    record(job, recorder, options.quiet)
     if not options.quiet:
         print(f"recorded in {folder}")
     accuracy = recorder.facts["test_accuracy"]
@@ -116,8 +107,23 @@ def describe(job) -> None:
     print(f"{job.optimizer}, {job.steps:,} steps of {job.settings.batch_size} images: {epochs:.4g} epochs")
 
 
+def record(job, recorder, quiet: bool) -> None:
+    """Train, and leave a run that can be gone on with, and its picture, whatever happens."""
+    folder = recorder.folder
+    try:
+        with interrupted_later() as interrupts, recorder:
+            learn(job, recorder, interrupts, quiet)
+    except KeyboardInterrupt:
+        resume = f"{shlex.join(['python', sys.argv[0], '--resume', str(folder)])} goes on from there"
+        then = f"{folder} is finished" if recorder.facts["status"] == "finished" else resume
+        raise KeyboardInterrupt(f"interrupted; {then}") from None
+    finally:
+        with uninterrupted():
+            draw(folder, quiet)
+
+
 def learn(job, recorder, interrupts, quiet: bool) -> None:
-    """Record the job, and show where it stands."""
+    """Take the steps, and show where the job stands."""
     from tqdm import tqdm
 
     if not quiet:
