@@ -217,8 +217,8 @@ def check_data(run: Run, data: Data) -> None:
             )
     if known != data.sha256:
         raise ValueError(
-            f"{run.folder} learned from other data: its {data.name} had the checksum {known[:16]}..., "
-            f"this one has {data.sha256[:16]}...; bring back the old files (--data-dir), or start a new run"
+            f"{run.folder} learned from other data: theirs had the checksum {known[:16]}..., that of {data.name} is "
+            f"{data.sha256[:16]}...; bring back the old files (--data-dir), or start a new run"
         )
 
 
