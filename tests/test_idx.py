@@ -111,27 +111,28 @@ def flip(content, index):
 PACKED = gzip.compress(PLAIN, mtime=0)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        PACKED[:1],
-        PACKED[:5],
-        PACKED[: len(PACKED) // 2],
-        PACKED[:-9],  # the last data
-        PACKED[:-4],  # the length at the end
-        flip(PACKED, len(PACKED) // 2),
-        flip(PACKED, len(PACKED) - 8),  # the checksum
-        flip(PACKED, len(PACKED) - 1),  # the length
-        PACKED + b"garbage",
-        PACKED + gzip.compress(b"more"),
-        PACKED + PACKED[:-4],
-        gzip.compress(PLAIN[:-1]),
-        gzip.compress(PLAIN + b"\0"),
-        gzip.compress(b""),
-        gzip.compress(b"<html>"),
-        gzip.compress(gzip.compress(PLAIN)),
-    ],
-)
+# under names of their own: pytest compares the names that its processes collect, and gzip writes the time into its header
+DAMAGED = {
+    "one byte": PACKED[:1],
+    "half a header": PACKED[:5],
+    "half a file": PACKED[: len(PACKED) // 2],
+    "the last data cut": PACKED[:-9],
+    "the length cut": PACKED[:-4],
+    "a flipped bit of data": flip(PACKED, len(PACKED) // 2),
+    "a flipped bit of the checksum": flip(PACKED, len(PACKED) - 8),
+    "a flipped bit of the length": flip(PACKED, len(PACKED) - 1),
+    "garbage after it": PACKED + b"garbage",
+    "another file after it": PACKED + gzip.compress(b"more"),
+    "half a copy after it": PACKED + PACKED[:-4],
+    "a byte too few inside": gzip.compress(PLAIN[:-1]),
+    "a byte too many inside": gzip.compress(PLAIN + b"\0"),
+    "nothing inside": gzip.compress(b""),
+    "a page inside": gzip.compress(b"<html>"),
+    "packed twice": gzip.compress(gzip.compress(PLAIN)),
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_a_packed_file_that_is_damaged_is_named_and_refused(read, content):
     with pytest.raises(DataError, match=r"some\.idx is damaged or no IDX file: .+"):
         read(content)
