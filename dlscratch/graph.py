@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 
 from dlscratch.functions import Array
-from dlscratch.layers import Add, Layer, Mul
+from dlscratch.layers import Add, Div, Layer, MatMul, Mul, Sub
 
 
 class Variable:
     """A quantity: its value arrives going forward, its gradient going backward.
 
-    `a + b` and `a * b` connect Add and Mul, so the book's shop is `price = (apple * 2 + orange * 3) * tax`.
+    `a + b`, `a - b`, `a * b`, `a / b` and `a @ b` connect Add, Sub, Mul, Div and MatMul, so the book's shop is
+    `price = (apple * 2 + orange * 3) * tax`.
     With requires_grad=False (images, targets, constants) no gradient is computed for it, nor for what leads only to it.
     """
 
     def __init__(self, name: str = "", value: Any = None, *, requires_grad: bool = True) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f'Variable expects a name and a value, as in Variable("x", 3.0), got {name!r}')
         self.name = name
         self.value = value
         self.grad: Any = None
@@ -51,6 +54,27 @@ class Variable:
     def __mul__(self, other: Any) -> "Variable":
         return Mul()(self, _as_variable(other))
 
+    def __sub__(self, other: Any) -> "Variable":
+        return Sub()(self, _as_variable(other))
+
+    def __rsub__(self, other: Any) -> "Variable":
+        return Sub()(_as_variable(other), self)
+
+    def __truediv__(self, other: Any) -> "Variable":
+        return Div()(self, _as_variable(other))
+
+    def __rtruediv__(self, other: Any) -> "Variable":
+        return Div()(_as_variable(other), self)
+
+    def __matmul__(self, other: Any) -> "Variable":
+        return MatMul()(self, _as_variable(other))
+
+    def __rmatmul__(self, other: Any) -> "Variable":
+        return MatMul()(_as_variable(other), self)
+
+    def __neg__(self) -> "Variable":
+        return self * -1
+
     __radd__ = __add__
     __rmul__ = __mul__
     __array_ufunc__ = None  # so that array * Variable is a Mul too, not an array of Variables
@@ -71,14 +95,17 @@ class Node:
         self.needs_dx = any(variable.requires_grad for variable in inputs)
         self.output = Variable(requires_grad=self.needs_dx or bool(layer.param_names))
         self.output.node = self
+        self._remembered: dict[str, Any] = {}  # by the layer, of this use of it
         self._y: Array | None = None
+        self.shares: tuple[Any, ...] = (None,) * len(inputs)  # of the inputs' gradients, in the last backward
         self._dxs: tuple[Array | None, ...] = (None,) * len(inputs)
         self._checked = False
 
     def drop_buffers(self) -> None:
         """Forget the arrays of the last run, so that the next one makes new ones."""
         self._y = None
-        self._dxs = (None,) * len(self.inputs)
+        self._remembered = {}
+        self._dxs = self.shares = (None,) * len(self.inputs)
         self._checked = False
         for variable in self.inputs:
             variable.drop_buffers()
@@ -86,19 +113,34 @@ class Node:
     def forward(self) -> None:
         """Compute the value of the output from the values of the inputs."""
         xs = [variable.value for variable in self.inputs]
-        y = self.layer.forward(*xs, out=self._y)
-        if y is None:
-            raise ValueError(f"{self}.forward returned None; it expects to return the output y")
-        if y is not self._y:
-            self._y = y if _made_here(y, xs) else None
+        if self.layer.remembers:
+            self._recall()
+        y: Any = self.layer.forward(*xs, out=self._y)
+        if self.layer.remembers:
+            own = vars(self.layer)
+            self._remembered = {name: own[name] for name in self.layer.remembers if name in own}
+        if y is None or y is not self._y:
+            if not isinstance(y, int | float) and not hasattr(y, "shape"):
+                returned = "None" if y is None else f"a {type(y).__name__}"
+                raise ValueError(f"{self}.forward returned {returned}; it expects to return the array y")
+            self._y = y if made_here(y, xs) else None
         self.output.value = y
 
-    def backward(self) -> None:
-        """Compute the gradients of the parameters, and each input's share of the gradient, from that of the output."""
+    def backward(self, filled: set[Layer]) -> None:
+        """Compute the gradients of the parameters, and each input's share of the gradient, from that of the output.
+
+        The gradients of the parameters are added to those of the same layer's other uses, if it is among the `filled`.
+        """
         dy, y = self.output.grad, self.output.value
         xs = [variable.value for variable in self.inputs]
+        if self.layer.remembers:
+            self._recall()
         if self.layer.param_names:
+            others = {name: grad.copy() for name, grad in self.layer.grads.items()} if self.layer in filled else {}
             self.layer.backward_params(dy, *xs, y=y)
+            for name, grad in others.items():
+                setattr(self.layer, "d" + name, self.layer.grads[name] + grad)
+            filled.add(self.layer)
         if not self.needs_dx:
             return
         single = len(xs) == 1
@@ -107,10 +149,16 @@ class Node:
         if not self._checked:
             self._check_shapes(dxs, xs)
         if not all(map(is_, dxs, self._dxs)):
-            self._dxs = tuple(dx if _made_here(dx, [dy, y, *xs, *dxs[:i]]) else None for i, dx in enumerate(dxs))
+            self._dxs = tuple(dx if made_here(dx, [dy, y, *xs, *dxs[:i]]) else None for i, dx in enumerate(dxs))
+        self.shares = dxs
         for variable, dx in zip(self.inputs, dxs, strict=True):
             if variable.requires_grad and dx is not None:
                 variable.receive(dx)
+
+    def _recall(self) -> None:
+        """Let the layer remember this use of it, and no other, in this graph or elsewhere."""
+        self.layer.forget()
+        vars(self.layer).update(self._remembered)
 
     def _check_shapes(self, dxs: Any, xs: list[Any]) -> None:
         got = [None if dx is None else np.shape(dx) for dx in (() if dxs is None else dxs)]
@@ -136,46 +184,82 @@ class Graph:
         self.leaves = [variable for variable in self.variables if variable.node is None]
         self._signature: list[Any] = []
         self._one: Any = None
-        self._forward_done = False
-        _refuse_shared_layers(self.nodes)
+        self.forward_done = self.backward_done = False  # backward: of the last forward
 
     def forward(self) -> Any:
         """Compute and return the value of the output from those of the leaves; the next run overwrites it."""
-        self._forward_done = False
+        self.forward_done = self.backward_done = False
         signature = [_signature(leaf) for leaf in self.leaves]
         if signature != self._signature:
             self.drop_buffers()
             self._signature = signature
-        for node in self.nodes:
-            node.forward()
-        self._forward_done = True
+        try:
+            for node in self.nodes:
+                node.forward()
+        except (ValueError, TypeError, AttributeError) as error:
+            raise self._named(error, node, [variable.value for variable in node.inputs]) from error
+        self.forward_done = True
         return self.output.value
 
     def backward(self) -> None:
         """Compute the gradient of the output (which is taken as 1) with respect to every variable and parameter."""
-        if not self._forward_done:
+        if not self.forward_done:
             raise RuntimeError("backward() differentiates the last forward(), and there is none; call forward() first")
         for variable in self.variables:
             variable.grad = None
         if self._one is None:
             self._one = np.ones_like(self.output.value)
         self.output.grad = self._one
-        for node in reversed(self.nodes):
-            if node.output.grad is not None:
-                node.backward()
+        filled: set[Layer] = set()
+        try:
+            for node in reversed(self.nodes):
+                if node.output.grad is not None:
+                    node.backward(filled)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise self._named(error, node, None) from error
+        self.backward_done = True
 
     def predict(self, values: Mapping[Variable, Any]) -> dict[Variable, Any]:
         """The values of all variables at test time, from those of the leaves; what training left stays as it is."""
         found = {leaf: leaf.value for leaf in self.leaves} | dict(values)
-        for node in self.nodes:
-            found[node.output] = node.layer.predict(*(found[variable] for variable in node.inputs))
+        try:
+            for node in self.nodes:
+                found[node.output] = node.layer.predict(*(found[variable] for variable in node.inputs))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise self._named(error, node, [found[variable] for variable in node.inputs]) from error
         return found
 
     def drop_buffers(self) -> None:
         """Forget all arrays of the last run; the next one makes new ones."""
-        self._forward_done, self._signature, self._one = False, [], None
+        self.forward_done, self.backward_done, self._signature, self._one = False, False, [], None
         for node in self.nodes:
             node.drop_buffers()
+
+    def to_svg(self, names: Mapping[Variable, str] | None = None) -> str:
+        """A picture of the graph with the values and gradients of its last run; `names`: of unnamed variables."""
+        from dlscratch.graph_drawing.svg import to_svg
+
+        return to_svg(self, names)
+
+    def to_dot(self, names: Mapping[Variable, str] | None = None) -> str:
+        """The same as a program for Graphviz."""
+        from dlscratch.graph_drawing.dot import to_dot
+
+        return to_dot(self, names)
+
+    def _repr_svg_(self) -> str | None:
+        from dlscratch.graph_drawing.svg import LARGEST
+
+        return self.to_svg() if len(self.nodes) <= LARGEST else None
+
+    def _named(self, error: Exception, node: Node, xs: list[Any] | None) -> Exception:
+        """The error with the place of its layer in front, and the shapes that went forward unless it tells them."""
+        kind = next(kind for kind in (ValueError, TypeError, AttributeError) if isinstance(error, kind))
+        place = f"layer {self.nodes.index(node) + 1} of {len(self.nodes)}"
+        if str(error).startswith(repr(node)):
+            return kind(f"{place}: {error}")
+        shapes = "" if xs is None else ", cannot take " + " and ".join(str(np.shape(x)) for x in xs)
+        return kind(f"{place}, {node}{shapes}: {error}")
 
 
 def _sorted_nodes(output: Variable) -> list[Node]:
@@ -192,16 +276,6 @@ def _sorted_nodes(output: Variable) -> list[Node]:
     return list(done)
 
 
-def _refuse_shared_layers(nodes: list[Node]) -> None:
-    layers = [node.layer for node in nodes if node.layer.param_names or node.layer.remembers]
-    for layer in layers:
-        if layers.count(layer) > 1:
-            raise ValueError(
-                f"{layer} is used {layers.count(layer)} times in this graph, but it has parameters, or remembers its "
-                "last use; make one layer for each use"
-            )
-
-
 def _signature(leaf: Variable) -> Any:
     if leaf.value is None:
         raise ValueError(f"{leaf} has no value; set its .value before forward()")
@@ -214,6 +288,6 @@ def _as_variable(x: Any) -> Variable:
     return x if isinstance(x, Variable) else Variable(repr(x), x, requires_grad=False)
 
 
-def _made_here(array: Any, others: Sequence[Any]) -> bool:
+def made_here(array: Any, others: Sequence[Any]) -> bool:
     """Whether `array` is memory of its maker's own: no scalar, no view, and not one of the others."""
     return np.ndim(array) > 0 and getattr(array, "base", array) is None and all(array is not x for x in others)

@@ -51,6 +51,9 @@ class DuckGenerator:
     def standard_normal(self, *args):
         return DuckArray(self.rng.standard_normal(*args))
 
+    def random(self, *args):
+        return DuckArray(self.rng.random(*args))
+
 
 def _unwrapped(x):
     if isinstance(x, tuple | list):
@@ -59,4 +62,6 @@ def _unwrapped(x):
 
 
 def _wrapped(x):
+    if isinstance(x, list):
+        return [_wrapped(item) for item in x]
     return DuckArray(x) if isinstance(x, np.ndarray | np.generic) else x

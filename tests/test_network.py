@@ -7,7 +7,17 @@ import pytest
 from duck_array import DuckArray, DuckGenerator
 
 from dlscratch.initializers import std
-from dlscratch.layers import Affine, IdentityWithLoss, ReLU, Sigmoid, Softmax, SoftmaxWithLoss, Tanh
+from dlscratch.layers import (
+    Affine,
+    BatchNormalization,
+    Dropout,
+    IdentityWithLoss,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    SoftmaxWithLoss,
+    Tanh,
+)
 from dlscratch.models import Sequential, TwoLayerNet
 from dlscratch.network import CHUNK
 from dlscratch.optim import SGD, Adam
@@ -83,6 +93,16 @@ def test_prediction_in_chunks_equals_prediction_at_once(net, rng):
     assert scores.shape == (len(x), 3)
     W1, b1, W2, b2 = net.named_params.values()
     np.testing.assert_allclose(scores, np.maximum(x @ W1 + b1, 0) @ W2 + b2, atol=1e-5)
+
+
+def test_prediction_keeps_no_more_than_a_chunk_and_the_scores(rng):
+    net, x = TwoLayerNet(6, 500, 3, rng=rng), rng.random((20 * CHUNK, 6), np.float32)
+    tracemalloc.start()
+    try:
+        net.predict(x)
+        assert tracemalloc.get_traced_memory()[1] < 5 * 4 * 500 * CHUNK
+    finally:
+        tracemalloc.stop()
 
 
 def test_evaluation_counts_the_smaller_last_chunk_by_its_size(net, rng):
@@ -169,7 +189,46 @@ def test_the_activation_and_the_initial_weights_can_be_chosen(rng):
 def test_a_network_prints_its_layers_and_counts(rng):
     text = str(TwoLayerNet(784, 50, 10, rng=rng))
     assert text.splitlines()[0] == "TwoLayerNet with 39,760 parameters"
-    assert "Affine(784 -> 50)      39,250" in text
+    assert text.splitlines()[1].split() == ["Affine(784", "->", "50)", "39,250"]
+
+
+def test_a_network_that_has_seen_a_batch_prints_the_shapes_too(rng):
+    net = Sequential(Affine(6, 4, rng=rng), Affine(4, 3, rng=rng))
+    net.loss(rng.random((2, 6)), np.array([0, 1]))
+    assert [line.split()[-2:] for line in str(net).splitlines()[1:3]] == [["4", "28"], ["3", "15"]]
+
+
+def test_a_network_that_was_tried_out_prints_the_shapes_too(rng):
+    layer = Affine(4, 4, rng=rng)
+    net = Sequential(Affine(6, 4, rng=rng), layer, BatchNormalization(4), layer)
+    params, buffers = net.params.copy(), [buffer.copy() for buffer in net.named_buffers.values()]
+    net.try_out(rng.random((2, 6)), np.array([0, 1]))
+    assert [line.split() for line in str(net).splitlines()] == [
+        ["Sequential", "with", "56", "parameters"], ["Affine(6", "->", "4)", "4", "28"],
+        ["Affine(4", "->", "4)", "4", "20"], ["BatchNormalization(4)", "4", "8"],
+        ["Affine(4", "->", "4)", "4", "shared"], ["SoftmaxWithLoss()"],
+    ]  # fmt: skip
+    assert not net.grads.any()
+    np.testing.assert_array_equal(net.params, params)
+    for before, buffer in zip(buffers, net.named_buffers.values(), strict=True):
+        np.testing.assert_array_equal(before, buffer)
+
+
+def test_a_network_that_is_tried_out_names_the_layer_that_does_not_fit(rng):
+    net = Sequential(Affine(6, 5, rng=rng), ReLU(), Affine(4, 3, rng=rng))
+    with pytest.raises(ValueError, match=r"^layer 3 of 4: Affine\(4 -> 3\) expects x of shape \(N, 4\), got \(2, 5\)"):
+        net.try_out(np.zeros((2, 6)), np.array([0, 1]))
+
+
+def test_trying_a_network_out_draws_nothing_from_its_streams(rng):
+    noise, own = np.random.default_rng(1), np.random.default_rng(2)
+    net = Sequential(
+        Affine(6, 3, rng=rng), Dropout(rng=noise), Dropout(rng=own), Dropout(rng=noise), Affine(3, 3, rng=rng)
+    )
+    before = [stream.bit_generator.state for stream in (noise, own)]
+    net.try_out(np.zeros((2, 6)), np.array([0, 1]))
+    assert [stream.bit_generator.state for stream in net.streams] == before
+    assert net.streams == [noise, own]
 
 
 def test_a_warm_training_step_allocates_less_than_64_kb(rng):
@@ -221,6 +280,23 @@ def test_saved_parameters_come_back(net, tmp_path, rng):
     np.testing.assert_array_equal(other.params, net.params)
     with np.load(tmp_path / "net.npz", allow_pickle=False) as arrays:
         assert arrays.files == ["W1", "b1", "W2", "b2"]
+
+
+def test_running_averages_are_saved_with_the_parameters(tmp_path, rng, batch):
+    def make():
+        return Sequential(Affine(6, 4, rng=rng), BatchNormalization(4), ReLU(), Affine(4, 3, rng=rng))
+
+    net, other = make(), make()
+    net.loss(*batch)
+    net.save(tmp_path / "net.npz")
+    assert list(net.named_buffers) == ["running_mean2", "running_var2"]
+    assert not np.array_equal(net.predict(batch[0]), other.predict(batch[0]))
+    other.load(tmp_path / "net.npz")
+    np.testing.assert_array_equal(net.predict(batch[0]), other.predict(batch[0]))
+    with np.load(tmp_path / "net.npz") as arrays:
+        np.savez(tmp_path / "less.npz", **{name: arrays[name] for name in arrays.files if name != "running_var2"})
+    with pytest.raises(ValueError, match=r"does not fit this network: .* expected .*running_var2 \(4,\)"):
+        other.load(tmp_path / "less.npz")
 
 
 def test_a_net_of_another_size_is_refused_and_nothing_changes(net, tmp_path, rng):

@@ -4,7 +4,7 @@ import numpy as np
 
 from dlscratch.functions import Array
 from dlscratch.initializers import Initializer, he
-from dlscratch.layers.base import Layer
+from dlscratch.layers.base import Layer, check_sizes
 
 
 class Affine(Layer):
@@ -28,8 +28,7 @@ class Affine(Layer):
         init: Initializer = he,
         dtype: type[np.floating] = np.float32,
     ) -> None:
-        if not all(isinstance(size, int | np.integer) and size > 0 for size in (in_size, out_size)):
-            raise ValueError(f"Affine expects two whole numbers from 1 up, got {in_size} and {out_size}")
+        check_sizes(self, in_size, out_size)
         W = rng.standard_normal((in_size, out_size), dtype)
         W *= init(in_size, out_size)
         super().__init__(W=W, b=np.zeros_like(W, shape=(out_size,)))
@@ -43,7 +42,8 @@ class Affine(Layer):
         return y
 
     def backward(self, dy: Array, x: Array, y: Array, out: Array | None = None) -> Array:
-        return np.matmul(dy, self.W.T, out=out)
+        dx = np.empty_like(x, dtype=dy.dtype) if out is None else out  # in the order of x in memory
+        return np.matmul(dy, self.W.T, out=dx)
 
     def backward_params(self, dy: Array, x: Array, y: Array) -> None:
         np.matmul(x.T, dy, out=self.dW)

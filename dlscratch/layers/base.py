@@ -33,11 +33,16 @@ class Layer:
         only where test time differs from training.
 
     Arguments are read, never written. Parameters are handed to `super().__init__(W=..., b=...)`. What backward needs
-    beyond its arguments, forward (never predict) may keep on self; such a layer says `remembers = True`.
+    beyond its arguments, forward (never predict) may keep on self, under names that the class lists in `remembers`.
+    Arrays of floats that are no parameters but belong to the net, and are saved with it, are listed in `buffer_names`
+    and changed in place. A layer that draws random numbers is given its generator, and keeps it as `self.rng`.
     """
 
-    remembers = False
+    remembers: tuple[str, ...] = ()
+    buffer_names: tuple[str, ...] = ()
     param_names: tuple[str, ...] = ()
+    mixes_batch = False  # whether a row of the output depends on other rows of the input, as in BatchNormalization
+    rng: np.random.Generator
     network: object = None  # the Network that holds the parameters
     bound: frozenset[str] = frozenset()  # names of parameters and gradients that are views of the network's vectors
 
@@ -46,6 +51,8 @@ class Layer:
     backward_params: Callable[..., None]
 
     def __init__(self, **params: Array) -> None:
+        if wrong := [name for name, value in params.items() if not hasattr(value, "dtype")]:
+            raise TypeError(f"{type(self).__name__} expects arrays as parameters, got {wrong[0]}={params[wrong[0]]!r}")
         self.param_names = tuple(params)
         for name, value in params.items():
             setattr(self, name, value)
@@ -60,6 +67,11 @@ class Layer:
     def grads(self) -> dict[str, Array]:
         """The gradients of the parameters, by the parameters' names."""
         return {name: getattr(self, "d" + name) for name in self.param_names}
+
+    @property
+    def buffers(self) -> dict[str, Array]:
+        """What is saved with the parameters, by name: running averages."""
+        return {name: getattr(self, name) for name in self.buffer_names}
 
     def bind(self, name: str, param: Array, grad: Array) -> None:
         """Move a parameter into memory of a network: into the views `param` and `grad` of its vectors."""
@@ -76,15 +88,29 @@ class Layer:
     def copy(self, dtype: npt.DTypeLike | None = None) -> Self:
         """A layer of its own with the same parameters, in another dtype if one is given, and in no network."""
         twin = copy.copy(self)
+        twin.forget()
         vars(twin).update(network=None, bound=frozenset())
+        if "rng" in vars(self):
+            twin.rng = copy.deepcopy(self.rng)
+        for name, value in self.buffers.items():
+            setattr(twin, name, value.astype(dtype or value.dtype))
         for name, value in self.params.items():
             setattr(twin, name, value.astype(dtype or value.dtype))
             setattr(twin, "d" + name, np.zeros_like(getattr(twin, name)))
         return twin
 
-    def predict(self, *xs: Array) -> Array:
+    def predict(self, *xs: Any, **options: Any) -> Array:
         """The output at test time, which leaves alone what a layer remembers for its backward pass."""
-        return (copy.copy(self) if self.remembers else self).forward(*xs)
+        if not self.remembers:
+            return self.forward(*xs, **options)
+        twin = copy.copy(self)
+        twin.forget()
+        return twin.forward(*xs, **options)
+
+    def forget(self) -> None:
+        """Keep nothing of the last use."""
+        for name in self.remembers:
+            vars(self).pop(name, None)
 
     def __call__(self, *inputs: "Variable") -> "Variable":
         """Connect this layer to Variables of a graph; the result is the Variable of its output."""
@@ -95,3 +121,11 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def check_sizes(layer: Layer, *sizes: object) -> None:
+    """ValueError unless these arguments of a layer's constructor are whole numbers from 1 up."""
+    if not all(isinstance(size, int | np.integer) and size > 0 for size in sizes):
+        given = ", ".join(map(str, sizes))
+        wanted = f"{len(sizes)} whole numbers" if len(sizes) > 1 else "a whole number"
+        raise ValueError(f"{type(layer).__name__} expects {wanted} from 1 up, got {given}")
