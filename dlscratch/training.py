@@ -5,7 +5,7 @@ for step, loss in enumerate(train(net, batches, optimizer, steps=10_000), start=
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple, Protocol, Self
 
@@ -40,6 +40,8 @@ class Trainable(Protocol):
 class Steppable(Protocol):
     """What the loop needs of an optimizer."""
 
+    lr: float
+
     def step(self) -> None: ...
 
 
@@ -53,17 +55,26 @@ class Diverged(ArithmeticError):
 
 
 def train(
-    net: Trainable, batches: Iterable[tuple[Array, Array]], optimizer: Steppable, steps: int, *, start: int = 0
+    net: Trainable,
+    batches: Iterable[tuple[Array, Array]],
+    optimizer: Steppable,
+    steps: int,
+    *,
+    start: int = 0,
+    lr: Callable[[int], float] | None = None,
 ) -> Iterator[float]:
     """Take `steps` training steps, fewer if the batches end; yield the loss of each: of its batch, before the update.
 
-    `start` of them were taken before, by a run that this one goes on with. Raises Diverged at the first loss that is
-    not finite, with the parameters as they were before that step.
+    lr: the learning rate of step n, counted from 1, such as `lambda n: 0.1 * cosine(n, steps)`; None leaves it to the
+    optimizer. `start` steps were taken before, by a run that this one goes on with. Raises Diverged at the first loss
+    that is not finite, with the parameters as they were before that step.
     """
     for step, (x, t) in enumerate(islice(batches, max(0, steps - start)), start=start + 1):
         loss = net.loss(x, t)
         if not math.isfinite(loss):
             raise Diverged(f"the loss is {loss} at step {step}")
         net.backward()
+        if lr:
+            optimizer.lr = lr(step)
         optimizer.step()
         yield loss

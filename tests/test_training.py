@@ -51,6 +51,13 @@ def test_one_forward_pass_a_step_is_enough():
     assert net.calls == 5
 
 
+def test_each_step_is_taken_with_its_own_learning_rate(data):
+    net = TwoLayerNet(6, 8, 3, rng=np.random.default_rng(0))
+    batches, optimizer = random_batches(*data, 20, rng=np.random.default_rng(0)), SGD(net.params, net.grads)
+    rates = [optimizer.lr for _ in train(net, batches, optimizer, 5, start=2, lr=lambda step: 0.1 / step)]
+    assert rates == [0.1 / 3, 0.1 / 4, 0.1 / 5]
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_lowers_the_loss(data, optimizer):
     losses = curve(data, optimizer, steps=400)
