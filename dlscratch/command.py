@@ -133,11 +133,16 @@ def uninterrupted() -> Iterator[None]:
 
 
 def number(
-    kind: type[int] | type[float], *, least: float = -math.inf, above: float | None = None
+    kind: type[int] | type[float],
+    *,
+    least: float = -math.inf,
+    above: float | None = None,
+    below: float = math.inf,
 ) -> Callable[[str], int | float]:
-    """An argparse type: a finite number of this kind, above one bound or at least the other."""
+    """An argparse type: a finite number of this kind, above one bound or at least the other, and below a third."""
     wanted = "a whole number" if kind is int else "a number"
     wanted += f" above {above}" if above is not None else f" from {least} up"
+    wanted += f" and below {below}" if below < math.inf else ""
 
     def parse(text: str) -> int | float:
         try:
@@ -145,7 +150,7 @@ def number(
         except ValueError:
             value = math.nan
         large_enough = value > above if above is not None else value >= least
-        if not (large_enough and value < math.inf):
+        if not (large_enough and value < below):
             raise argparse.ArgumentTypeError(f"expects {wanted}, got {text!r}")
         return value
 

@@ -12,7 +12,13 @@ from typing import Any, Self
 from dlscratch.command import accepted_by, filled, number, one_of
 from dlscratch.folder import read_json
 from dlscratch.initializers import he, named, xavier
+from dlscratch.user_code import is_user_code
 
+NETS = ("two-layer", "multi-layer", "simple-convnet", "deep-convnet", "residual-mlp")
+ACTIVATIONS = ("ReLU", "Sigmoid", "Tanh", "LeakyReLU", "ELU", "GELU", "SiLU", "Softplus", "Identity")
+OPTIMIZERS = ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSprop", "Adam", "AdamW", "Lion")
+SCHEDULES = ("constant", "step", "linear", "cosine", "one-cycle")
+CHOICES = ("hidden", "activation", "init", "batch_norm", "dropout")  # which a net may ask for, or make for itself
 MAY_CHANGE = ("steps", "epochs", "dataset", "data_dir", "checkpoint_every")  # on resuming; the data has a checksum
 
 
@@ -26,6 +32,20 @@ def layer_sizes(text: str) -> tuple[int, ...]:
 
 def _hidden(text: str) -> str:
     return "x".join(map(str, layer_sizes(text)))
+
+
+def _model(text: str) -> str:
+    if text.lower() not in NETS and not is_user_code(text):
+        raise ValueError(f"expects one of {', '.join(NETS)}, or FILE.py:FUNCTION, got {text!r}")
+    return text if is_user_code(text) else text.lower()
+
+
+def _activation(text: str) -> str:
+    return text if is_user_code(text) else one_of(*ACTIVATIONS, "FILE.py:CLASS")(text)
+
+
+def _yes_or_no(text: str) -> bool:
+    return one_of("yes", "no")({"true": "yes", "false": "no"}.get(text.lower(), text)) == "yes"
 
 
 def _init(text: str) -> str:
@@ -47,15 +67,29 @@ class Settings:
     examples: int | None = _setting(None, number(int, least=1), "N", "learn from the first N training images (all)")
     validation: int = _setting(0, number(int, least=0), "N", "hold back the last N training images, and watch these "
                                "instead of the test images (0)")  # fmt: skip
-    hidden: str = _setting("50", accepted_by(_hidden), "N", "hidden units (50), or NxM for two hidden layers, ...")
-    activation: str = _setting("ReLU", one_of("ReLU", "Sigmoid", "Tanh"), "NAME", "ReLU, Sigmoid or Tanh (ReLU)")
-    init: str = _setting("he", accepted_by(_init), "NAME", "initial weights: he, xavier, or a standard deviation (he)")
+    model: str = _setting("multi-layer", accepted_by(_model), "NET", f"{', '.join(NETS)}, or FILE.py:FUNCTION that "
+                          "returns a Network (multi-layer)")  # fmt: skip
+    hidden: str | None = _setting(None, accepted_by(_hidden), "N", "hidden units, or NxM for two hidden layers, ... "
+                                  "(the net's own; multi-layer 50)")  # fmt: skip
+    activation: str | None = _setting(None, accepted_by(_activation), "NAME", f"{', '.join(ACTIVATIONS)}, or "
+                                      "FILE.py:CLASS (ReLU)")  # fmt: skip
+    init: str | None = _setting(None, accepted_by(_init), "NAME", "initial weights: he, xavier, or a standard "
+                                "deviation (he)")  # fmt: skip
+    batch_norm: bool | None = _setting(None, accepted_by(_yes_or_no), "YES", "whether to normalize what enters each "
+                                       "activation over the batch (no)")  # fmt: skip
+    dropout: float | None = _setting(None, number(float, least=0, below=1), "X", "share of each hidden layer that is "
+                                     "dropped in training (the net's own; deep-convnet 0.5, else 0)")  # fmt: skip
+    label_smoothing: float = _setting(0.0, number(float, least=0, below=1), "X", "share of each target spread over all "
+                                      "classes in training (0)")  # fmt: skip
     steps: int | None = _setting(None, number(int, least=1), "N", "training steps (10000)")
     epochs: int | None = _setting(None, number(int, least=1), "N", "the same, counted in epochs")
     batch_size: int = _setting(100, number(int, least=1), "N", "images in a step (100)")
-    optimizer: str = _setting("SGD", one_of("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSprop", "Adam"), "NAME",
-                              "SGD, Momentum, Nesterov, AdaGrad, RMSprop or Adam (SGD)")  # fmt: skip
+    optimizer: str = _setting("SGD", one_of(*OPTIMIZERS), "NAME", f"{', '.join(OPTIMIZERS)} (SGD)")
     lr: float | None = _setting(None, number(float, above=0), "X", "learning rate (the optimizer's own; SGD 0.1)")
+    schedule: str = _setting("constant", one_of(*SCHEDULES), "NAME", f"what becomes of the learning rate: "
+                             f"{', '.join(SCHEDULES)} (constant)")  # fmt: skip
+    warm_up: int = _setting(0, number(int, least=0), "N", "first steps, in which it rises from 0 (0)")
+    clip: float = _setting(0.0, number(float, least=0), "X", "largest norm of a gradient; 0: any (0)")
     weight_decay: float = _setting(0.0, number(float, least=0), "X", "L2, not on biases (0)")
     sampler: str = _setting("choice", one_of("choice", "shuffle"), "NAME", "choice: random images, with replacement; "
                             "shuffle: each image once an epoch (choice)")  # fmt: skip
@@ -82,6 +116,21 @@ class Settings:
         steps = {} if "epochs" not in changes else {"steps": None}
         return type(self)(**{**self.as_config(), **steps, **changes})
 
+    def repeated(self, changes: Mapping[str, Any]) -> Self:
+        """These settings of a run with some changed: what its net or optimizer chose is left open for another one."""
+        left_open = {"model": CHOICES, "optimizer": ("lr",)}
+        others = [name for name in left_open if changes.get(name, getattr(self, name)) != getattr(self, name)]
+        return self.changed({**{choice: None for name in others for choice in left_open[name]}, **changes})
+
+    def copies_in(self, folder: Path) -> dict[str, str]:
+        """For each setting that names a file of the user's, the same with the copy in `folder`, if there is one."""
+        copies = {}
+        for name in ("model", "activation"):
+            file, _, function = (text := str(getattr(self, name))).rpartition(":")
+            if is_user_code(text) and (copy := folder / Path(file).name).is_file():
+                copies[name] = f"{copy}:{function}"
+        return copies
+
     def resumed(self, changes: Mapping[str, Any]) -> Self:
         """These settings to go on with; ValueError names the change that would make the run another one."""
         for name, value in changes.items():
@@ -90,6 +139,11 @@ class Settings:
                     f"{option_of(name)} {value} would make it another run, it was begun with {getattr(self, name)}; "
                     f"leave that out (only {', '.join(map(option_of, MAY_CHANGE))} may change), or start a new run"
                 )
+        if self.schedule != "constant" and changes.get("steps", self.steps) != self.steps:
+            raise ValueError(
+                f"the schedule {self.schedule} was laid out for {self.steps} steps, so this run cannot go on to "
+                f"{changes['steps']}; start a new run"
+            )
         return self.changed(changes)
 
     def as_config(self) -> dict[str, Any]:
@@ -99,6 +153,7 @@ class Settings:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """An option for each setting; what is not given on the command line is not in the result."""
+    parser.usage = "%(prog)s [options]"  # so many that a mistake in one of them would drown in their list
     length = parser.add_mutually_exclusive_group()
     for each in fields(Settings):
         group = length if each.name in ("steps", "epochs") else parser
