@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 CONFIG, FACTS, CHECKPOINT, MODEL, LOCK = "config.json", "run.json", "checkpoint.npz", "model.npz", ".lock"
+CODE = "code"  # the folder with the user's own files that the net was made of
 
 
 def config_of(path: str | PathLike[str]) -> Path:

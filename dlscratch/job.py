@@ -5,113 +5,62 @@ A job stopped at any step and restored from its checkpoint goes on as if nothing
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from dataset import DataError
-from dataset.load import load_dataset
-from dlscratch import layers
+from dlscratch import schedules
+from dlscratch.build import build_net
 from dlscratch.checkpoint import Checkpoint
-from dlscratch.folder import CHECKPOINT, CONFIG, MODEL
-from dlscratch.functions import Array
-from dlscratch.initializers import named
-from dlscratch.models import MultiLayerNet
+from dlscratch.data import Data, check_data
+from dlscratch.folder import CHECKPOINT, CODE, CONFIG, MODEL
 from dlscratch.network import Network
-from dlscratch.npz import read_npz
 from dlscratch.optim import OPTIMIZERS
 from dlscratch.provenance import provenance
 from dlscratch.recorder import Recorder
 from dlscratch.runs import Run
 from dlscratch.sampler import random_batches, shuffled_batches, steps_per_epoch
-from dlscratch.settings import Settings, layer_sizes
+from dlscratch.settings import Settings
 from dlscratch.training import Diverged, Streams, train
+from dlscratch.user_code import Sources, errors_located
 
-NO_MNIST = """\
-MNIST is neither on this disk nor to be had, so this run learns from strokes instead, digits that the program draws
-itself: its figures are not figures of MNIST. The reason: {}"""
-
-Pair = tuple[Array, Array]
 Evaluation = dict[str, float]  # a row of epochs.csv
 
 
-class Data(NamedTuple):
-    """What a run learns from, what it watches itself on at each epoch, and what it is judged by at the end."""
-
-    name: str
-    train: Pair  # images as bytes (N, D), labels (N,)
-    watched: Pair
-    watched_as: str  # test, or val
-    test: Pair
-    classes: int
-    sha256: str  # of all images and labels of the set
-    note: str  # why it is not the set that was wanted
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What run.json keeps of it."""
-        sizes = {"train": len(self.train[0]), self.watched_as: len(self.watched[0]), "test": len(self.test[0])}
-        return {"data": {"name": self.name, "sha256": self.sha256, **sizes}} | (
-            {"note": self.note} if self.note else {}
-        )
-
-
-def load_data(settings: Settings) -> Data:
-    """The data set that is asked for; if none is, MNIST where it can be had, and strokes with a note elsewhere.
-
-    DataError if the set cannot be had, ValueError if too few images are left to learn from.
-    """
-    name, note = settings.dataset or "mnist", ""
-    try:
-        (x, t), test = load_dataset(name, data_dir=settings.data_dir, normalize=False)
-    except DataError as error:
-        if settings.dataset is not None:
-            raise
-        name, note = "strokes", NO_MNIST.format(error)
-        (x, t), test = load_dataset(name, normalize=False)
-    sha256 = hashlib.sha256()
-    for array in (x, t, *test):
-        sha256.update(np.ascontiguousarray(array).data)
-    rest = len(x) - settings.validation
-    kept = min(rest, settings.examples or rest)
-    if kept < 1:
-        raise ValueError(f"--validation {settings.validation} leaves none of {len(x)} training images; hold back fewer")
-    return Data(
-        name=name,
-        train=(x[:kept], t[:kept]),
-        watched=(x[rest:], t[rest:]) if settings.validation else test,
-        watched_as="val" if settings.validation else "test",
-        test=test,
-        classes=1 + int(t.max()),
-        sha256=sha256.hexdigest(),
-        note=note,
-    )
-
-
 class Job:
-    """A training that is ready to run. `settings` are complete: what was left open is filled in."""
+    """A training that is ready to run. `settings` are complete: what was left open is filled in.
 
-    def __init__(self, settings: Settings, data: Data) -> None:
+    copies: what to load instead of files of the user's that the settings name; see `Settings.copies_in`.
+    ValueError where the net does not work, from its first layer to the loss and back.
+    """
+
+    def __init__(self, settings: Settings, data: Data, copies: Mapping[str, str] = MappingProxyType({})) -> None:
         streams = Streams.from_seed(settings.seed)
         x, t = data.train
-        sizes = (x.shape[1], *layer_sizes(settings.hidden), data.classes)
-        activation = getattr(layers, settings.activation)
-        self.net = MultiLayerNet(sizes, rng=streams.weights, init=named(settings.init), activation=activation)
-        kind = {each.__name__: each for each in OPTIMIZERS}[settings.optimizer]
-        lr = {"lr": settings.lr} if settings.lr else {}
-        decay = settings.weight_decay * self.net.weight_mask
-        self.optimizer = kind(self.net.params, self.net.grads, weight_decay=decay, **lr)
+        self.net, settings, self.sources = build_net(settings, data.image_shape, data.classes, streams, copies)
+        last = len(x) % settings.batch_size if settings.sampler == "shuffle" else 0  # the size of a smaller batch
+        few = [0, 0][: last or settings.batch_size]
+        with errors_located(self.sources):
+            self.net.try_out(x[few], np.array([data.classes - 1, 0])[: len(few)])
+        for kind in {type(stream.bit_generator) for stream in self.net.streams} - {np.random.PCG64}:
+            raise ValueError(f"a checkpoint holds no {kind.__name__}; let layers draw from np.random.default_rng(seed)")
+        make = {each.__name__: each for each in OPTIMIZERS}[settings.optimizer]
+        own: Any = {"lr": settings.lr} if settings.lr else {}
+        own |= {"weight_decay": settings.weight_decay * self.net.weight_mask, "clip": settings.clip or None}
+        self.optimizer = make(self.net.params, self.net.grads, **own)
         sampler = {"choice": random_batches, "shuffle": shuffled_batches}[settings.sampler]
         self.batches = sampler(x, t, settings.batch_size, rng=streams.batches)
-        self.noise = streams.noise
         self.data = data
         self.steps_per_epoch = steps_per_epoch(len(x), settings.batch_size)
         self.steps = settings.steps or (settings.epochs or 0) * self.steps_per_epoch or 10_000
         found = {"dataset": data.name, "lr": self.optimizer.lr, "steps": self.steps}
         self.settings = settings.changed({"epochs": None, **found})
+        peak, share = self.optimizer.lr, schedules.named(settings.schedule, self.steps, settings.warm_up)
+        self.lr = lambda step: peak * share(step)
         self.step = 0
         self.seconds = 0.0
 
@@ -121,13 +70,17 @@ class Job:
         What is yielded is the row of epochs.csv, where there is a new one. Before the first step and at the end of each
         epoch the net is evaluated, and saved with a checkpoint. As soon as `interrupts` holds anything, the step is
         finished and saved, and KeyboardInterrupt is raised. Raises Diverged at the first loss that is not finite: what
-        is saved is then the net of the last checkpoint.
+        is saved is then the net of the last checkpoint. ValueError says where the user's own code fails.
         """
+        with errors_located(self.sources, tried=True):
+            yield from self._record(run, interrupts)
+
+    def _record(self, run: Recorder, interrupts: Sequence[int]) -> Iterator[Evaluation | None]:
         if self.step == 0:
             self._save(run)  # first: a run that is resumed from here is evaluated again
             yield self._evaluate(run)
         every = self.settings.checkpoint_every or self.steps
-        losses = train(self.net, self.batches, self.optimizer, self.steps, start=self.step)
+        losses = train(self.net, self.batches, self.optimizer, self.steps, start=self.step, lr=self.lr)
         while self.step < self.steps:
             began = perf_counter()
             loss = next(losses)
@@ -151,11 +104,14 @@ class Job:
     def recorder(self, folder: Path, run: Run | None = None) -> Recorder:
         """What records this job in `folder`: from its first step, or from where `run`, which is resumed, was saved.
 
-        ValueError if `run` cannot be resumed: see `Recorder.resume`, `restore`, `check_data`.
+        ValueError if `run` cannot be resumed: see `Recorder.resume`, `restore`, `check_data`, `check_code`.
         """
         if run:
             check_data(run, self.data)
-        recorder = Recorder(folder, self.settings.as_config(), {**provenance(), **self.data.facts})
+            check_code(run, self.sources)
+        facts = {**provenance(), **self.data.facts, "code": checksums(self.sources)}
+        sources = {path.name: text for path, text in self.sources.items()}
+        recorder = Recorder(folder, self.settings.as_config(), facts, sources)
         try:
             if run and (checkpoint := recorder.resume(run)):
                 self.restore(checkpoint)
@@ -174,18 +130,22 @@ class Job:
         So it is noticed when somebody has edited config.json.
         """
         facts, arrays = checkpoint.facts, checkpoint.arrays
+        noise = facts["noise"]  # first: what lacks it is of another version, and its settings would be refused
         Settings.from_config(facts["settings"]).resumed(self.settings.as_config())
         if facts["step"] > self.steps:
             raise ValueError(f"the run has taken {facts['step']} steps already, and cannot go back to {self.steps}")
         self.net.params[...] = arrays["params"]
+        for name, buffer in self.net.named_buffers.items():
+            buffer[...] = arrays[name]
         self.optimizer.restore(arrays, facts["step"])
         self.batches.restore(facts["batches"])
-        self.noise.bit_generator.state = facts["noise"]
+        for stream, state in zip(self.net.streams, noise, strict=True):
+            stream.bit_generator.state = state
         self.step, self.seconds = facts["step"], facts["seconds"]
 
     def _save(self, run: Recorder) -> None:
-        streams = {"batches": self.batches.state, "noise": self.noise.bit_generator.state}
-        arrays = {"params": self.net.params, **self.optimizer.state}
+        streams = {"batches": self.batches.state, "noise": [each.bit_generator.state for each in self.net.streams]}
+        arrays = {"params": self.net.params, **self.net.named_buffers, **self.optimizer.state}
         settings = self.settings.as_config()
         self.net.save(run.folder / MODEL)  # first: what is killed before the checkpoint is done again
         run.checkpoint(arrays, {"step": self.step, "seconds": self.seconds, "settings": settings, **streams})
@@ -206,19 +166,19 @@ class Job:
         return loss
 
 
-def check_data(run: Run, data: Data) -> None:
-    """ValueError unless `data` is what `run` learned from."""
-    match run.facts:
-        case {"data": {"sha256": str(known)}}:
-            pass
-        case _:
-            raise ValueError(
-                f"{run.folder} does not say which data it learned from; start a new run (--config repeats one)"
-            )
-    if known != data.sha256:
+def checksums(sources: Sources) -> dict[str, str]:
+    """The SHA-256 of each of these files, by name."""
+    return {path.name: hashlib.sha256(text).hexdigest() for path, text in sources.items()}
+
+
+def check_code(run: Run, sources: Sources) -> None:
+    """ValueError unless these files of the user's are those that made the net of `run`."""
+    known, found = run.facts.get("code"), checksums(sources)
+    known = known if isinstance(known, dict) else {}
+    if other := sorted(name for name in {**known, **found} if known.get(name) != found.get(name)):
         raise ValueError(
-            f"{run.folder} learned from other data: theirs had the checksum {known[:16]}..., that of {data.name} is "
-            f"{data.sha256[:16]}...; bring back the old files (--data-dir), or start a new run"
+            f"{run.folder} was begun with another {', '.join(other)}: bring back what it was (run.json has its "
+            "checksum), or start a new run"
         )
 
 
@@ -227,11 +187,16 @@ def load_net(run: Run) -> Network:
     path = run.folder / MODEL
     if not path.exists():
         raise ValueError(f"{run.folder} holds no {MODEL}: resume that run, or train anew")
-    matrices = [array for array in read_npz(path, "saved network").values() if array.ndim == 2]
-    sizes = [len(matrix) for matrix in matrices] + [matrix.shape[1] for matrix in matrices[-1:]]
-    if not sizes or 0 in sizes:
-        raise ValueError(f"{path} is no saved network: it holds no matrix of weights; train anew")
-    activation = getattr(layers, Settings.from_config(run.config).activation)
-    net = MultiLayerNet(sizes, rng=np.random.default_rng(0), activation=activation)
+    match run.facts:
+        case {"data": {"image_shape": [int(), int(), int()] as sides, "classes": int(classes)}}:
+            image_shape = (sides[0], sides[1], sides[2])
+        case _:
+            raise ValueError(
+                f"{run.folder} does not say what images its net reads; train anew (--config repeats a run)"
+            )
+    settings = Settings.from_config(run.config)
+    copies = settings.copies_in(run.folder / CODE)
+    net, _, sources = build_net(settings, image_shape, classes, Streams.from_seed(settings.seed), copies)
+    check_code(run, sources)
     net.load(path)
     return net

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from io import FileIO
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from dataset.files import replacing
 from dlscratch.checkpoint import Checkpoint
-from dlscratch.folder import CHECKPOINT, CONFIG, FACTS, LOCK
+from dlscratch.folder import CHECKPOINT, CODE, CONFIG, FACTS, LOCK
 from dlscratch.functions import Array
 from dlscratch.lock import hold
 from dlscratch.runs import Run
@@ -25,12 +26,20 @@ from dlscratch.runs import Run
 class Recorder:
     """The run that is recorded in `folder`, with its settings and facts. Its `with` block notes how it began and ended.
 
-    Only one process at a time records a run: ValueError if another one does.
+    sources: the user's own files of code that made the net, by name; the run keeps them. Only one process at a time
+    records a run: ValueError if another one does.
     """
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        sources: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         self.folder = folder
         self.config = dict(config)
+        self.sources = sources
         self.facts: dict[str, Any] = {"status": "running", "started": _now(), **facts}
         self._ends: dict[str, int] = {}  # of a run that is resumed: how many bytes of each table are kept
         self._tables: dict[str, FileIO] = {}
@@ -74,6 +83,10 @@ class Recorder:
     def __enter__(self) -> Self:
         for left in self.folder.glob(".*.part"):  # of a process that was killed
             left.unlink()
+        for name, content in self.sources.items():
+            (self.folder / CODE).mkdir(exist_ok=True)
+            with replacing(self.folder / CODE / name) as file:
+                file.write(content)
         _write_json(self.folder / FACTS, self.facts)
         _write_json(self.folder / CONFIG, self.config)  # last: with it the folder is a run
         for table, end in self._ends.items():
@@ -141,7 +154,8 @@ def make_folder(out: str | PathLike[str] | None, slug: str) -> Path:
 
 def is_left_over(path: Path) -> bool:
     """Whether a file may be left by a process that was killed before its run had a config.json."""
-    return path.name in (LOCK, FACTS) or path.suffix == ".part"
+    own_code = path.name == CODE and path.with_name(LOCK).exists()  # not what somebody else keeps under that name
+    return path.name in (LOCK, FACTS) or own_code or path.suffix == ".part"
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

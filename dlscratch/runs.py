@@ -6,6 +6,7 @@
     epochs.csv       a row for each evaluation, the first of them before training
     checkpoint.npz   all that it takes to go on from there
     model.npz        the named parameters of the net
+    code/            the user's own files that made the net, if any did
 
 `Run.open(folder)` reads one, `find_runs(folders)` all those below some folders; `dlscratch.recorder` writes them.
 """

@@ -26,7 +26,7 @@ try:
         run_command,
         uninterrupted,
     )
-    from dlscratch.folder import CONFIG, config_of
+    from dlscratch.folder import CODE, CONFIG, FACTS, config_of
     from dlscratch.settings import Settings, add_options, given
 except ModuleNotFoundError as error:
     sys.exit(f"train.py: {error}; in the folder that holds setup.cfg, run: python -m pip install -e .")
@@ -54,8 +54,19 @@ def read_settings(options: argparse.Namespace) -> Settings:
         return Settings.read(config_of(options.resume)).resumed(given(options))
     if options.config:
         path = Path(options.config).expanduser()
-        return Settings.read(path / CONFIG if path.is_dir() else path).changed(given(options))
+        return Settings.read(path / CONFIG if path.is_dir() else path).repeated(given(options))
     return Settings().changed(given(options))
+
+
+def copies_of(options: argparse.Namespace, settings: Settings) -> dict[str, str]:
+    """The copies that a run keeps of the files that made its net, but for those that the command line asks for anew."""
+    if options.resume:
+        return settings.copies_in(Path(options.resume).expanduser() / CODE)
+    path = Path(options.config or "").expanduser()
+    folder = path if path.is_dir() else path.parent
+    if not options.config or not (folder / FACTS).exists():  # which every run has
+        return {}
+    return {name: copy for name, copy in settings.copies_in(folder / CODE).items() if name not in given(options)}
 
 
 def main() -> int:
@@ -66,7 +77,8 @@ def main() -> int:
         import numpy as np
         import tqdm  # noqa: F401
 
-        from dlscratch.job import Job, load_data
+        from dlscratch.data import load_data
+        from dlscratch.job import Job
         from dlscratch.recorder import make_folder
         from dlscratch.runs import Run
 
@@ -75,7 +87,7 @@ def main() -> int:
     data = load_data(settings)
     if data.note:
         print(data.note, file=sys.stderr)
-    job = Job(settings, data)
+    job = Job(settings, data, copies_of(options, settings))
     if not options.quiet:
         describe(job)
     if options.dry_run:
@@ -85,7 +97,8 @@ def main() -> int:
     recorder = job.recorder(folder, old)
     if old:
         if old.status == "finished" and job.step == job.steps:
-            print(f"{folder} is finished; a larger number of --steps trains on")
+            more = "; a larger number of --steps trains on" if job.settings.schedule == "constant" else ""
+            print(f"{folder} is finished{more}")
             recorder.release()
             return DONE
         note_changes(old.facts, recorder.facts)

@@ -10,13 +10,13 @@ from dataset.idx import write_idx
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
-def write_digits(folder, train=250, test=60):
+def write_digits(folder, train=250, test=60, side=6):
     """A data set of one's own: three classes of 6x6 images, of which one third is brighter."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for name, count in (("train", train), ("t10k", test)):
         t = rng.integers(0, 3, count)
-        x = rng.integers(0, 80, (count, 6, 6))
+        x = rng.integers(0, 80, (count, side, side))
         for image, label in zip(x, t, strict=True):
             image[label * 2 : label * 2 + 2] += 120
         write_idx(folder / f"{name}-images-idx3-ubyte.gz", x.astype(np.uint8))

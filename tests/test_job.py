@@ -2,19 +2,23 @@
 
 import json
 import os
+import re
 import shutil
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from interruptions import without_seconds
 from small_job import write_digits
+from user_nets import write_net
 
 from dataset import DataError
 from dataset.idx import read_idx, write_idx
 from dlscratch.checkpoint import Checkpoint
-from dlscratch.job import Job, load_data, load_net
+from dlscratch.data import load_data
+from dlscratch.job import Job, load_net
 from dlscratch.models import MultiLayerNet
 from dlscratch.network import Network
 from dlscratch.optim import OPTIMIZERS, Adam
@@ -54,11 +58,11 @@ def stop_at_once():
     raise KeyboardInterrupt
 
 
-def record(folder, settings, data, stop=None, *, politely=False, then=stop_at_once):
+def record(folder, settings, data, stop=None, *, politely=False, then=stop_at_once, code=Path("none")):
     """Begin a run or go on with it, and stop after that step: at once, as if killed, or with a checkpoint."""
     run = Run.open(folder) if folder.exists() else None
     folder.mkdir(exist_ok=True)
-    job, interrupts = Job(settings, data), []
+    job, interrupts = Job(settings, data, settings.copies_in(code)), []
     with suppress(KeyboardInterrupt), job.recorder(folder, run) as recorder:
         for _ in job.record(recorder, interrupts):
             step = job.step
@@ -161,11 +165,217 @@ def test_a_seed_gives_the_same_net_ten_times_of_ten(settings, data, tmp_path):
     assert len({(folder / "model.npz").read_bytes() for folder in folders}) == 1
 
 
+# Nets of every kind
+
+WITH_ALL = [
+    {"model": "two-layer", "hidden": "5"},
+    {"model": "multi-layer", "batch_norm": True, "dropout": 0.3, "label_smoothing": 0.1},
+    {"model": "simple-convnet", "hidden": "5", "schedule": "cosine", "warm_up": 4},
+    {"model": "deep-convnet", "hidden": "5", "batch_norm": True, "schedule": "one-cycle", "optimizer": "Adam"},
+    {"model": "residual-mlp", "hidden": "5x5x5", "dropout": 0.3, "schedule": "step", "clip": 0.5},
+]
+
+
+@pytest.mark.parametrize("changes", WITH_ALL, ids=lambda changes: changes["model"])
+def test_every_net_is_resumed_to_the_last_bit(changes, tmp_path):
+    """With what the layers remember besides parameters: averages of batches, the noise of dropout; and the schedule."""
+    digits = write_digits(tmp_path / "digits", train=20, test=6, side=7)
+    settings = replace(Settings(dataset=str(digits), steps=9, batch_size=6, sampler="shuffle"), **changes)
+    data = load_data(settings)
+    alone = record(tmp_path / "alone", settings, data)
+    for stop in (3, 5):
+        stopped = record(tmp_path / f"{stop}", settings, data, stop, politely=True)
+        assert_equal_runs(record(stopped, settings, data), alone)
+    saved, job = Checkpoint.load(alone / "checkpoint.npz"), Job(settings, data)
+    assert len(saved.facts["noise"]) == (1 if changes.get("dropout") or changes["model"] == "deep-convnet" else 0)
+    assert {*job.net.named_buffers} <= {*saved.arrays}
+    assert any(name.startswith("running_mean") for name in saved.arrays) == bool(changes.get("batch_norm"))
+
+
+def test_the_learning_rate_of_each_step_is_that_of_the_schedule(settings, data, tmp_path):
+    run = record(
+        tmp_path / "run", replace(settings, schedule="linear", warm_up=3, lr=0.2, steps=10), data, 6, politely=True
+    )
+    lr = Run.open(record(run, replace(settings, schedule="linear", warm_up=3, lr=0.2, steps=10), data)).steps["lr"]
+    np.testing.assert_allclose(lr, 0.2 * (1 - np.arange(10) / 10) * np.minimum(1, np.arange(1, 11) / 3))
+
+
+def test_a_schedule_is_not_stretched(settings, data, tmp_path):
+    settings = replace(settings, schedule="cosine")
+    run = record(tmp_path / "run", settings, data, 9)
+    refused(run, replace(settings, steps=STEPS + 1), data, "was laid out for 27 steps, so this run cannot go on to 28")
+
+
+@pytest.mark.parametrize("batch", [1, 49])
+def test_a_last_batch_that_is_too_small_for_the_net_is_told_before_anything(settings, data, batch):
+    settings = replace(settings, batch_norm=True, sampler="shuffle", batch_size=batch)
+    with pytest.raises(ValueError, match=r"^layer 2 of 8: BatchNormalization\(6\) takes .* got x of shape \(1, 6\)"):
+        Job(settings, data)
+    assert Job(replace(settings, batch_size=24), data)
+
+
+# Nets of the user's
+
+BLOCKS = """\
+class Swish(Layer):
+    def forward(self, x, out=None):
+        return np.divide(x, 1 + np.exp(-x), out=out)
+
+    def backward(self, dy, x, y, out=None):
+        p = 1 / (1 + np.exp(-x))
+        return np.multiply(dy, p + y * (1 - p), out=out)
+"""
+NET = """
+from blocks import Swish
+
+def make_net(rng, image_shape, classes, hidden=(6,)):
+    size = math.prod(image_shape)
+    own = np.random.default_rng(5)
+    return Sequential(Affine(size, *hidden, rng=rng), BatchNormalization(6), Swish(), Dropout(0.2, rng=rng),
+                      Dropout(0.2, rng=own), Affine(6, classes, rng=rng))
+"""
+
+
+@pytest.fixture
+def own_net(settings, tmp_path):
+    """Settings with a net of the user's, whose layers draw from streams of its own choice."""
+    write_net(tmp_path / "nets" / "blocks.py", BLOCKS)
+    path = write_net(tmp_path / "nets" / "my_net.py", NET)
+    return replace(settings, model=f"{path}:make_net", hidden=None)
+
+
+def test_a_run_carries_the_files_of_its_net_and_goes_on_with_them(own_net, data, tmp_path):
+    alone = record(tmp_path / "alone", own_net, data)
+    stopped = [record(tmp_path / str(stop), own_net, data, stop, politely=stop == 13) for stop in (13, 16)]
+    kept = {path.name: path.read_bytes() for path in (alone / "code").iterdir()}
+    assert kept == {path.name: path.read_bytes() for path in (tmp_path / "nets").glob("*.py")}
+    for change in (
+        lambda: write_net(tmp_path / "nets" / "my_net.py", "oops"),
+        lambda: shutil.rmtree(tmp_path / "nets"),
+    ):
+        change()
+        run = stopped.pop()
+        assert_equal_runs(record(run, own_net, data, code=run / "code"), alone)
+        assert load_net(Run.open(run)).predict(data.test[0]).shape == (20, 3)
+    assert Run.open(alone).facts["code"].keys() == {"my_net.py", "blocks.py"}
+    assert Run.open(alone).config["hidden"] == "6"
+
+
+@pytest.mark.parametrize("name", ["my_net.py", "blocks.py"])
+def test_code_that_has_changed_since_a_run_began_is_noticed(own_net, data, tmp_path, name):
+    run = record(tmp_path / "run", own_net, data, 9)
+    with (tmp_path / "nets" / name).open("a", encoding="utf-8") as file:
+        file.write("# another\n")
+    refused(run, own_net, data, f"run was begun with another {name}: bring back what it was")
+    shutil.copyfile(tmp_path / "nets" / name, run / "code" / name)
+    with pytest.raises(ValueError, match=f"run was begun with another {name}"):
+        load_net(Run.open(run))
+
+
+def test_a_stream_that_a_checkpoint_cannot_hold_is_refused(own_net, data, tmp_path):
+    net = NET.replace("np.random.default_rng(5)", "np.random.Generator(np.random.MT19937(5))")
+    write_net(tmp_path / "nets" / "my_net.py", net)
+    with pytest.raises(ValueError, match=r"a checkpoint holds no MT19937; let layers draw from np\.random"):
+        Job(own_net, data)
+
+
+def test_a_run_whose_code_is_gone_says_so(own_net, data, tmp_path):
+    run = record(tmp_path / "run", own_net, data, 9)
+    shutil.rmtree(run / "code")
+    assert load_net(Run.open(run))  # the file itself is still what it was
+    shutil.rmtree(tmp_path / "nets")
+    with pytest.raises(FileNotFoundError, match=r"^there is no file .*my_net\.py$"):
+        load_net(Run.open(run))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "sentence"),
+    [
+        (BLOCKS.replace("dy, p +", "dyy, p +"), "blocks.py, line 13: NameError: name 'dyy' is not defined"),
+        (BLOCKS.replace("1 + np.exp(-x)", "np.ones(3)"), "blocks.py, line 9: layer 3 of 7, Swish(), cannot take"),
+        (BLOCKS.replace(", out=None", "", 1),
+         "layer 3 of 7, Swish(), cannot take (2, 6): Swish.forward() got an unexpected keyword argument 'out'"),
+        (BLOCKS.partition("    def backward")[0],
+         "AttributeError: layer 3 of 7, Swish(): 'Swish' object has no attribute 'backward'"),
+        (BLOCKS.replace("return np.multiply", "np.multiply"), "Swish().backward expects to return gradients of the"),
+        (BLOCKS.replace("dy, p +", "dy, np.ones(4) +"),
+         "blocks.py, line 13: layer 3 of 7, Swish(): operands could not be broadcast"),
+    ],
+)  # fmt: skip
+def test_a_layer_that_fails_is_told_before_anything(own_net, data, tmp_path, blocks, sentence):
+    write_net(tmp_path / "nets" / "blocks.py", blocks)
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        Job(own_net, data)
+
+
+def test_a_layer_that_fails_in_training_is_told_with_its_line_and_leaves_a_run(own_net, data, tmp_path):
+    blocks = BLOCKS.replace("    def backward", "    calls = 0\n\n    def backward").replace(
+        "        p =", "        Swish.calls += 1\n        [][0] if Swish.calls == 14 else 0\n        p ="
+    )
+    write_net(tmp_path / "nets" / "blocks.py", blocks)
+    with pytest.raises(ValueError, match=r"^blocks\.py, line 15: IndexError: list index out of range$"):
+        record(tmp_path / "run", own_net, data)
+    run = Run.open(tmp_path / "run")
+    assert (run.status, len(run.steps["step"])) == ("failed", 12)
+    assert run.facts["reason"].startswith("blocks.py, line 15")
+
+
+@pytest.mark.parametrize(
+    ("layers", "sentence"),
+    [
+        ("Affine(35, 8, rng=rng)", "layer 1 of 2: Affine(35 -> 8) expects x of shape (N, 35), got (2, 36)"),
+        ("Affine(36, 8, rng=rng), Affine(9, 3, rng=rng)",
+         "layer 2 of 3: Affine(9 -> 3) expects x of shape (N, 9), got (2, 8)"),
+        ("Reshape(1, 6, 6), Convolution(1, 2, 3, rng=rng), Affine(16, 3, rng=rng)",
+         "layer 3 of 4: Affine(16 -> 3) expects x of shape (N, 16), got (2, 2, 4, 4)"),
+        ("Reshape(1, 6, 6), Convolution(3, 2, 3, rng=rng), Flatten(), Affine(32, 3, rng=rng)",
+         "layer 2 of 5: Convolution(3 -> 2, 3x3) expects x of shape (N, 3, H, W), H and W at least 3, got (2, 1, 6"),
+        ("Reshape(1, 7, 7)", "layer 1 of 3: Reshape(1, 7, 7) expects x with 49 numbers in each row, got (2, 36)"),
+        ("Affine(36, 8, rng=rng), BatchNormalization(9)", "layer 2 of 3: BatchNormalization(9) expects x of shape (N"),
+        ("Affine(36, 2, rng=rng)", "SoftmaxWithLoss(), cannot take (2, 2) and (2,): labels for 2 classes are 0 to 1"),
+    ],
+)  # fmt: skip
+def test_a_shape_that_does_not_fit_names_the_layer(settings, data, tmp_path, layers, sentence):
+    code = f"def make(rng): return Sequential({layers}" + (", Affine(49, 3, rng=rng))" if "7, 7" in layers else ")")
+    path = write_net(tmp_path / "my_net.py", code)
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        Job(replace(settings, model=f"{path}:make", hidden=None), data)
+
+
+# Runs from before some settings were there
+
+
+def make_early(run):
+    """What a run was before there were other nets than one."""
+    for name, later in (("config.json", ["model", "batch_norm", "dropout", "schedule", "warm_up", "clip"]),
+                        ("run.json", ["code"])):  # fmt: skip
+        content = json.loads((run / name).read_bytes())
+        content = {key: value for key, value in content.items() if key not in later}
+        if name == "run.json":
+            content["data"] = {key: content["data"][key] for key in ("name", "sha256", "train", "test")}
+        (run / name).write_text(json.dumps(content), encoding="utf-8")
+    checkpoint = Checkpoint.load(run / "checkpoint.npz")
+    facts = {key: value for key, value in checkpoint.facts.items() if key != "noise"}
+    facts["settings"] = json.loads((run / "config.json").read_bytes())
+    Checkpoint(checkpoint.arrays, facts).save(run / "checkpoint.npz")
+    return run
+
+
+def test_an_early_run_can_be_repeated_but_neither_resumed_nor_reported(settings, data, tmp_path):
+    alone = record(tmp_path / "alone", settings, data)
+    early = make_early(record(tmp_path / "early", settings, data, 9))
+    repeated = Settings.read(early / "config.json")
+    assert_equal_runs(record(tmp_path / "again", repeated, data), alone)
+    refused(early, repeated, data, "is of another version: it lacks 'noise'; start anew")
+    with pytest.raises(ValueError, match="does not say what images its net reads; train anew"):
+        load_net(Run.open(early))
+
+
 # What cannot be resumed
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def refused(folder, settings, data, sentence):
@@ -182,6 +392,9 @@ def refused(folder, settings, data, sentence):
         ({"sampler": "shuffle"}, "--sampler shuffle"), ({"seed": 1}, "--seed 1"), ({"threads": 2}, "--threads 2"),
         ({"activation": "Tanh"}, "--activation Tanh"), ({"batch_size": 8}, "--batch-size 8"),
         ({"weight_decay": 0.1}, "--weight-decay 0.1"), ({"init": "0.01"}, "--init 0.01"),
+        ({"model": "residual-mlp", "hidden": "6x6"}, "--model residual-mlp"), ({"dropout": 0.1}, "--dropout 0.1"),
+        ({"batch_norm": True}, "--batch-norm True"), ({"label_smoothing": 0.1}, "--label-smoothing 0.1"),
+        ({"schedule": "cosine"}, "--schedule cosine"), ({"warm_up": 3}, "--warm-up 3"), ({"clip": 1.0}, "--clip 1.0"),
     ],
 )  # fmt: skip
 def test_settings_that_somebody_has_edited_are_noticed(changes, option, settings, data, tmp_path):
@@ -244,9 +457,10 @@ def test_examples_count_the_smaller_batch_at_the_end_of_a_shuffled_epoch(setting
 def test_every_setting_is_in_the_config_and_none_that_matters_is_left_open(data, settings, tmp_path):
     run = Run.open(record(tmp_path / "run", Settings(settings.dataset, epochs=2, optimizer="Adam"), data))
     assert run.config == {
-        "dataset": settings.dataset, "data_dir": None, "examples": None, "validation": 0, "hidden": "50",
-        "activation": "ReLU", "init": "he", "steps": 2, "epochs": None, "batch_size": 100, "lr": 0.001,
-        "optimizer": "Adam", "weight_decay": 0.0, "sampler": "choice", "seed": 0, "threads": 1,
+        "dataset": settings.dataset, "data_dir": None, "examples": None, "validation": 0, "model": "multi-layer",
+        "hidden": "50", "activation": "ReLU", "init": "he", "batch_norm": False, "dropout": 0.0, "label_smoothing": 0.0,
+        "steps": 2, "epochs": None, "batch_size": 100, "optimizer": "Adam", "lr": 0.001, "schedule": "constant",
+        "warm_up": 0, "clip": 0.0, "weight_decay": 0.0, "sampler": "choice", "seed": 0, "threads": 1,
         "checkpoint_every": None,
     }  # fmt: skip
     assert Settings.from_config(run.config).as_config() == run.config
@@ -333,8 +547,12 @@ def test_seconds_count_training_and_neither_evaluation_nor_what_the_reader_does(
 
 
 def test_the_facts_name_the_data_by_their_checksum(settings, data, tmp_path, digits):
-    assert data.facts == {"data": {"name": str(digits), "sha256": data.sha256, "train": 50, "test": 20}}
-    assert Run.open(record(tmp_path / "run", settings, data)).facts["data"] == data.facts["data"]
+    assert data.facts["data"] == {
+        "name": str(digits), "sha256": data.sha256, "train": 50, "test": 20, "image_shape": (1, 6, 6), "classes": 3,
+    }  # fmt: skip
+    assert (
+        Run.open(record(tmp_path / "run", settings, data)).facts["data"] == json.loads(json.dumps(data.facts))["data"]
+    )
 
 
 # Data

@@ -297,6 +297,20 @@ def test_what_a_process_left_that_was_killed_before_its_run_began_counts_as_noth
         make_folder(tmp_path, "x")
 
 
+def test_the_files_of_the_users_that_made_the_net_are_kept(tmp_path):
+    sources = {"my_net.py": b"one = 1\r\n", "ブロック.py": "# 層\n".encode()}
+    with Recorder(tmp_path, {}, {}, sources):
+        assert {path.name: path.read_bytes() for path in (tmp_path / "code").iterdir()} == sources
+    (tmp_path / "config.json").unlink()  # as if it had been killed before
+    assert make_folder(tmp_path, "x") == tmp_path
+
+
+def test_a_folder_called_code_that_no_run_has_made_is_somebodys(tmp_path):
+    (tmp_path / "code").mkdir()
+    with pytest.raises(ValueError, match="is not empty"):
+        make_folder(tmp_path, "x")
+
+
 def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from interruptions import compare
 from small_job import SCRIPTS, environment, write_digits
+from user_nets import write_net
 
 from dlscratch.checkpoint import Checkpoint
 from dlscratch.models import TwoLayerNet
@@ -158,7 +160,7 @@ def test_an_unreachable_mirror_is_no_traceback(train, tmp_path):
     [
         (["--resume", "a", "--out", "b"], "a run is resumed in its own folder: leave out --out, or copy the folder"),
         (["--resume", "a", "--config", "b"], "argument --config: not allowed with argument --resume"),
-        (["--optimizer", "lion"], "argument --optimizer: expects one of SGD, Momentum, Nesterov"),
+        (["--optimizer", "tiger"], "argument --optimizer: expects one of SGD, Momentum, Nesterov"),
         (["--out", ""], "argument --out: expects a name, got ''"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
@@ -219,7 +221,7 @@ def test_the_config_of_a_run_repeats_it(train, run, tmp_path):
 
 def test_the_command_line_goes_over_the_config(train, run):
     done = train("--config", run / "config.json", "--optimizer", "SGD", "--epochs", 5, "--dry-run", dataset=None)
-    assert "SGD(lr=0.001), 15 steps of 100 images: 5 epochs" in done.stdout
+    assert "SGD(lr=0.1), 15 steps of 100 images: 5 epochs" in done.stdout  # its own lr, not the one that Adam chose
 
 
 def test_a_finished_run_trains_on_when_it_is_given_more_steps(train, run, tmp_path):
@@ -277,6 +279,66 @@ def test_another_library_than_the_run_began_with_is_noted(train, run):
     assert done.returncode == 0
     assert done.stderr.startswith("note: the run began with versions {")
     assert done.stderr.count("\n") == 1
+
+
+# Nets of the user's
+
+OWN = "def make_net(rng, noise, classes, hidden=(8,)): return Sequential(Affine(36, *hidden, rng=rng), Swish(), "
+OWN += "Dropout(0.1, rng=noise), Affine(8, classes, rng=rng))"
+SWISH = """\
+class Swish(Layer):
+    def forward(self, x, out=None):
+        return np.divide(x, 1 + np.exp(-x), out=out)
+
+    def backward(self, dy, x, y, out=None):
+        p = 1 / (1 + np.exp(-x))
+        return np.multiply(dy, p + y * (1 - p), out=out)
+"""
+
+
+@pytest.fixture
+def own_net(tmp_path):
+    write_net(tmp_path / "ネット" / "swish.py", SWISH)
+    return write_net(tmp_path / "ネット" / "my_net.py", f"from swish import Swish\n{OWN}").relative_to(tmp_path)
+
+
+def test_a_net_of_the_users_is_trained_resumed_and_repeated_from_the_runs_own_copy(train, own_net, tmp_path):
+    model = "--model", f"{own_net}:make_net"
+    done = train(*model, "--steps", 20, "--sampler", "shuffle", "--out", "run")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"\n  Swish\(\) +8\n  Dropout\(0\.1\) +8\n  Affine\(8 -> 3\) +3 +27\n", done.stdout)
+    assert {path.name for path in (tmp_path / "run" / "code").iterdir()} == {"my_net.py", "swish.py"}
+    assert not list(tmp_path.rglob("__pycache__"))
+
+    (tmp_path / own_net).write_text("oops", encoding="utf-8")
+    done = train("--resume", "run", "--steps", 30, "--quiet", *model, dataset=None)
+    assert (done.returncode, done.stderr) == (0, "")
+    shutil.rmtree(tmp_path / "ネット")
+    assert train("--config", "run", "--out", "again", "--quiet", dataset=None).returncode == 0
+    compare(Run.open(tmp_path / "run"), Run.open(tmp_path / "again"))
+    done = train("--config", "run", *model, "--dry-run", dataset=None)  # which asks for the file itself
+    assert (done.returncode, done.stderr) == (1, f"train.py: there is no file {own_net}\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("def make_net(rng): return Sequential(Affine(36, 8, rng=rng), Affine(9, 3, rng=rng))",
+         "layer 2 of 3: Affine(9 -> 3) expects x of shape (N, 9), got (2, 8)"),
+        (SWISH.replace("dy, p", "dy, q") + OWN, "my_net.py, line 13: NameError: name 'q' is not defined"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_net_is_told_before_any_folder_is_made(train, tmp_path, code, sentence):
+    write_net(tmp_path / "my_net.py", code)
+    done = train("--model", "my_net.py:make_net")
+    assert (done.returncode, done.stderr) == (1, f"train.py: {sentence}\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"hidden", "my_net.py"}
+
+
+def test_a_named_net_is_described_with_its_shapes(train):
+    done = train("--model", "deep-convnet", "--batch-norm", "yes", "--schedule", "one-cycle", "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"\n  Convolution\(1 -> 16, 3x3, pad 1\) +16x6x6 +160\n  BatchNorm.* +16x6x6 +32\n", done.stdout)
 
 
 # Ways to end
@@ -415,7 +477,7 @@ except SystemExit:
     out = subprocess.check_output([sys.executable, "-c", script], text=True)
     assert out.startswith("usage: train.py")
     assert out.splitlines()[-1] == "False"
-    assert ", ".join(kind.__name__ for kind in OPTIMIZERS[:-1]) + " or Adam" in " ".join(out.split())
+    assert ", ".join(kind.__name__ for kind in OPTIMIZERS) + " (SGD)" in " ".join(out.split())
 
 
 def test_without_an_installation_it_says_how_to_install():
