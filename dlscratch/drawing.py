@@ -27,7 +27,9 @@ MARKERS = {  # matplotlib's names and plotly's; one more than colours, so that 5
     "P": "cross",
 }
 BANDS = {"std": "± one standard deviation", "sem": "± one standard error", "minmax": "from the lowest to the highest"}
-TOLD = {"dataset": "{}", "hidden": "{} hidden", "optimizer": "{}", "lr": "lr {}", "batch_size": "batch {}"}
+TOLD = {
+    "dataset": "{}", "model": "{}", "hidden": "{} hidden", "optimizer": "{}", "lr": "lr {}", "batch_size": "batch {}",
+}  # fmt: skip
 POINTS, FEW = 500, 50  # of a line: more than a picture or a screen can show; at least
 BUDGET = 10_000  # points of all single runs together: a page stays under 8 MB and quick
 
@@ -75,7 +77,7 @@ def shared_settings(comparison: Comparison) -> str:
 
 def described(config: Mapping[str, Any]) -> str:
     """The settings that tell most of a run."""
-    return ", ".join(words.format(config[name]) for name, words in TOLD.items() if name in config)
+    return ", ".join(words.format(config[name]) for name, words in TOLD.items() if config.get(name) is not None)
 
 
 def split_names(comparison: Comparison) -> dict[str, str]:

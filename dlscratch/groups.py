@@ -7,8 +7,13 @@ from typing import Any
 
 from dlscratch.functions import Array
 from dlscratch.runs import Run
+from dlscratch.settings import CHOICES
 
 NOT_COMPARED = ("seed", "data_dir", "checkpoint_every", "epochs")  # settings in which the runs of a group may differ
+EARLY = {
+    "model": "multi-layer", "batch_norm": False, "dropout": 0.0, "label_smoothing": 0.0, "schedule": "constant",
+    "warm_up": 0, "clip": 0.0,
+}  # fmt: skip  # settings of which runs from before there were any do not tell
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def warnings_about(groups: Sequence[Group]) -> Iterator[str]:
         yield f"the runs learned from different data ({', '.join(data)}), so their figures are not comparable"
     if len(held := _values(runs, "validation")) > 1:
         yield f"the figures are of different images (validation {', '.join(held)}), so they are not comparable"
-    if len(nets := _values(runs, "hidden")) > 1:
+    if len(nets := [value for value in _values(runs, "hidden") if value != "None"]) > 1:
         yield f"the nets have different sizes (hidden {', '.join(nets)}), which makes a difference of its own"
     for status in dict.fromkeys(run.status for run in runs if run.status != "finished"):
         which = [f"{run.name} at step {run.epochs['step'][-1]:.0f}" for run in runs if run.status == status]
@@ -74,17 +79,35 @@ def warnings_about(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def _settings(run: Run) -> dict[str, Any]:
-    """The settings that make a group, and what was learned from: a few digits of its checksum, else its name."""
-    settings = {name: value for name, value in run.config.items() if name not in NOT_COMPARED}
-    data = run.facts.get("data")
+    """The settings that make a group, and what was learned from: a few digits of its checksum, else its name.
+
+    The user's own code is known by such digits too, and its files by their names, wherever they lay.
+    """
+    settings = {name: value for name, value in (EARLY | run.config).items() if name not in NOT_COMPARED}
+    data, code = run.facts.get("data"), run.facts.get("code")
     checksum = str(data.get("sha256", ""))[:8] if isinstance(data, dict) else ""
-    return settings | {"data": checksum or settings.get("dataset")}
+    files = {str(name): str(sha256)[:8] for name, sha256 in code.items()} if isinstance(code, dict) else {}
+    for name in ("model", "activation"):
+        path, colon, function = str(settings.get(name)).rpartition(":")
+        if (file := path.replace("\\", "/").rpartition("/")[2]) in files:
+            settings[name] = file + colon + function
+    told = "+".join(f"{name}@{digits}" for name, digits in sorted(files.items()))
+    return settings | {"data": checksum or settings.get("dataset"), "code": told or None}
 
 
 def _differing(settings: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The names of the settings that differ; data is called by its name, if that is enough to tell it apart."""
+    """The names of the settings that differ; data and code are called by their names, if these tell them apart.
+
+    That one net has a setting and another does not is no difference: the nets are.
+    """
     names = dict.fromkeys(name for each in settings for name in each)
-    different = {name: len({repr(each.get(name)) for each in settings}) for name in names}
+    values = {name: {repr(each.get(name)) for each in settings} for name in names}
+    if len(values["model"]) > 1:
+        values |= {name: values[name] - {"None"} for name in CHOICES if name in values}
+    different = {name: len(each) for name, each in values.items()}
+    nets = [(repr(each.get("model")), repr(each.get("activation"))) for each in settings]
+    if len(set(nets)) == len({(*net, each["code"]) for net, each in zip(nets, settings, strict=True)}):
+        different["code"] = 1
     if different["data"] == 1:
         different["dataset"] = 1  # the same data in two places
     elif different.get("dataset") == different["data"]:
@@ -96,12 +119,16 @@ def _group(differing: Sequence[str], runs: Sequence[Run]) -> Group:
     ordered = tuple(sorted(runs, key=lambda run: (seed_of(run), run.name)))
     settings = _settings(runs[0])
     own = {name: settings.get(name) for name in differing}
-    words = [f"{name}={_shown(value)}" for name, value in own.items()] or [str(settings.get("dataset"))]
+    words = [f"{name}={_shown(name, value)}" for name, value in own.items()] or [str(settings.get("dataset"))]
     return Group(" ".join(words), own, ordered)
 
 
-def _shown(value: Any) -> str:
-    return "all" if value is None else str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return "all" if name == "examples" else "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _few(names: Sequence[str]) -> str:

@@ -62,7 +62,7 @@ def save_curves(run: Run, path: str | PathLike[str]) -> None:
         axes.set_xlabel("epoch")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="#eeeeee")
-    loss.set(ylabel="loss", yscale="log")
+    loss.set(ylabel="loss", yscale="log" if np.any(steps["loss"] > 0) else "linear")
     learned = epochs["train_acc"][1:], epochs[f"{held}_acc"][1:]  # what comes before training would flatten the rest
     accuracy.set(ylabel="accuracy", ylim=(min((float(a.min()) for a in learned if a.size), default=0) - 0.01, 1))
     loss.legend(frameon=False)
@@ -199,7 +199,8 @@ def save_gallery(images: Array, titles: Sequence[str], path: str | PathLike[str]
 
 def save_weights(weights: Array, path: str | PathLike[str]) -> None:
     """Draw the weights (M, H, W) that lead to each of M units as images, ten in a row, all on one scale of colours."""
-    sheet = _sheet(weights, 10, 2, 2)
+    gap = 2 if min(weights.shape[1:]) > 10 else 1
+    sheet = _sheet(weights, 10, gap, gap)
     figure = Figure(figsize=(5.4, 0.4 + 5.4 * len(sheet) / sheet.shape[1]), layout="constrained")
     axes = figure.subplots()
     limit = float(np.quantile(np.abs(weights), 0.999)) or 1.0  # a few outliers would leave all others pale

@@ -13,6 +13,7 @@ from dlscratch.network import Network
 from dlscratch.runs import Run
 
 SAMPLE = 1000  # images on which layers and gradients are looked at
+OUTPUTS = 10_000_000  # numbers that layers put out for them, or there are fewer: with more a deep net takes gigabytes
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Report:
     weights: Array | None
     layers: tuple[LayerStatistics, ...]
     params: tuple[ParamStatistics, ...]
+    sample: int  # the first images, on which layers and params were looked at
 
     @property
     def accuracy(self) -> float:
@@ -80,11 +82,12 @@ def examine(run: Run, net: Network, x: Array, t: Array) -> Report:
     log_p = log_softmax(scores.astype(np.float64))
     p = np.exp(log_p)
     counts = confusion(t, p.argmax(axis=1), p.shape[1])
-    layers, params = statistics(net, x[:SAMPLE], t[:SAMPLE])
+    sample = sample_size(net, x, t)
+    layers, params = statistics(net, x[:sample], t[:sample])
     return Report(
         run, x, t, p,
         loss=-float(log_p[np.arange(len(t)), t].mean()), confusion=counts, mistakes=most_confident_mistakes(p, t),
-        weights=first_weights(net), layers=layers, params=params,
+        weights=first_weights(net), layers=layers, params=params, sample=sample,
     )  # fmt: skip
 
 
@@ -122,12 +125,30 @@ def as_images(rows: Array) -> Array | None:
 
 
 def first_weights(net: Network) -> Array | None:
-    """What leads from the image to each unit of the first layer, as images (M, √D, √D); None where D is no square."""
+    """What leads from the image to each unit or filter of the first layer with weights, as images (M, H, W).
+
+    None where it makes none: D is no square, or the image has several channels.
+    """
+    image = {net.x}
     for node in net.loss_graph.nodes:
         W = getattr(node.layer, "W", None)
-        if net.x in node.inputs and W is not None and W.ndim == 2:
+        if image.isdisjoint(node.inputs):
+            continue
+        if W is None:
+            image.add(node.output)
+        elif W.ndim == 2:
             return as_images(W.T)
+        else:
+            return W[:, 0] if W.ndim == 4 and W.shape[1] == 1 else None
     return None
+
+
+def sample_size(net: Network, x: Array, t: Array) -> int:
+    """How many of the images x statistics are taken of: SAMPLE, or fewer if the layers put out more than OUTPUTS."""
+    twin = net.copy()
+    twin.loss(x[:2], t[:2])
+    outputs = sum(node.output.value[0].size for node in twin.scores_graph.nodes)
+    return min(SAMPLE, len(x), max(2, OUTPUTS // outputs))
 
 
 def statistics(net: Network, x: Array, t: Array) -> tuple[tuple[LayerStatistics, ...], tuple[ParamStatistics, ...]]:
@@ -138,7 +159,7 @@ def statistics(net: Network, x: Array, t: Array) -> tuple[tuple[LayerStatistics,
     twin = net.copy(np.float64)
     twin.loss(x, t)
     twin.backward()
-    nodes = [node for node in twin.loss_graph.nodes if node in twin.scores_graph.nodes]
+    nodes = [node for node in twin.scores_graph.nodes if node.output.grad is not None]  # which mere images have not
     layers = (_of_layer(repr(node), node.output.value, node.output.grad) for node in nodes)
     grads = twin.named_grads
     params = (
@@ -148,10 +169,10 @@ def statistics(net: Network, x: Array, t: Array) -> tuple[tuple[LayerStatistics,
     return tuple(layers), tuple(params)
 
 
-def _of_layer(name: str, y: Array, dy: Array | None) -> LayerStatistics:
+def _of_layer(name: str, y: Array, dy: Array) -> LayerStatistics:
     alive = y != 0
     # the loss is a mean over N images, so its gradient at one of them is 1/N of that image's own
-    gradient = math.nan if dy is None else float(np.linalg.norm(dy.reshape(len(dy), -1), axis=1).mean()) * len(dy)
+    gradient = float(np.linalg.norm(dy.reshape(len(dy), -1), axis=1).mean()) * len(dy)
     counts, edges = np.histogram(y[alive], bins=60)
     return LayerStatistics(
         name, float(y.mean()), float(y.std()), zeros=1 - float(alive.mean()),

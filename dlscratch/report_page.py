@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from dataset.files import replacing
 from dlscratch.plot import save_activations, save_confusion, save_curves, save_gallery, save_weights
-from dlscratch.report import SAMPLE, Report, as_images
+from dlscratch.report import Report, as_images
 from dlscratch.report_text import class_table, confusion_table, headline, layer_table, mistake_table, param_table
 from dlscratch.table import Table
 
-MOST_UNITS = 100  # drawn of the first layer
+MOST_UNITS = 100  # or filters, drawn of the first layer
 GALLERY = 20
 
 
@@ -78,15 +78,15 @@ def _inside(report: Report) -> Iterator[Part]:
     drawn = None if report.weights is None else report.weights[:MOST_UNITS]
     yield Part(
         "Weights",
-        f"What leads from the pixels to each unit of the first layer (to {MOST_UNITS}, if there are more): ink excites "
-        "the unit where it is red, and inhibits it where it is blue.",
+        f"What leads from the pixels to each unit or filter of the first layer (to {MOST_UNITS}, if there are more): "
+        "ink excites it where it is red, and inhibits it where it is blue.",
         None if drawn is None else partial(save_weights, drawn),
         "The weights of the first layer as images",
         (param_table(report),),
     )
     yield Part(
         "Activations",
-        f"What the layers put out for the first {min(SAMPLE, len(report.t)):,} test images, zeros left out.",
+        f"What the layers put out for the first {report.sample:,} test images, zeros left out.",
         partial(save_activations, report.layers),
         "Histograms of the outputs of each layer; their mean and spread are in the table",
         (layer_table(report),),

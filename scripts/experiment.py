@@ -120,16 +120,20 @@ def run_name(folder: Path, arm: dict, seed: int) -> Path:
 
 def learn(planned: dict[Path, Settings]) -> None:
     """Train what is not finished yet, one after the other."""
-    from dlscratch.job import Job, load_data
+    from dlscratch.data import load_data
+    from dlscratch.job import Job
 
     data = {}
-    for number, (folder, settings) in enumerate(planned.items(), start=1):
+    for settings in planned.values():
         wanted = settings.dataset, settings.examples, settings.validation
         if wanted not in data:
             data[wanted] = load_data(settings)
             if data[wanted].note:
                 print(data[wanted].note, file=sys.stderr)
-        print(f"[{number}/{len(planned)}] {folder.name}: {record(folder, Job(settings, data[wanted]))}", flush=True)
+        Job(settings, data[wanted])  # what is wrong with the last of them is told before the first one trains
+    for number, (folder, settings) in enumerate(planned.items(), start=1):
+        job = Job(settings, data[settings.dataset, settings.examples, settings.validation])
+        print(f"[{number}/{len(planned)}] {folder.name}: {record(folder, job)}", flush=True)
 
 
 def record(folder: Path, job) -> str:

@@ -56,11 +56,11 @@ def load(folder: str):
     except ValueError as error:
         raise ValueError(f"{error}; python scripts/train.py makes one") from None
     net = load_net(run)
-    inputs = len(net.named_params["W1"])
-    if inputs != SIDE**2:
+    shape = run.facts["data"]["image_shape"]
+    if shape != [1, SIDE, SIDE]:
         raise ValueError(
-            f"{folder} learned from images of {inputs} pixels, and pictures are made {SIDE} x {SIDE}, "
-            "as those of MNIST; name a run that learned from such images"
+            f"{folder} learned from images of {' x '.join(map(str, shape))} numbers, and pictures are made "
+            f"1 x {SIDE} x {SIDE}, as those of MNIST; name a run that learned from such images"
         )
     return net
 

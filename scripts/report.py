@@ -40,7 +40,8 @@ def main() -> int:
     options = parse_options()
     limit_blas_threads(1)
     with interrupted_later():
-        from dlscratch.job import check_data, load_data, load_net
+        from dlscratch.data import check_data, load_data
+        from dlscratch.job import load_net
         from dlscratch.report import examine
         from dlscratch.report_text import as_text
         from dlscratch.runs import Run

@@ -7,14 +7,21 @@ CONFIG = {
     "data_dir": None,
     "examples": None,
     "validation": 0,
+    "model": "multi-layer",
     "hidden": "50",
     "activation": "ReLU",
     "init": "he",
+    "batch_norm": False,
+    "dropout": 0.0,
+    "label_smoothing": 0.0,
     "steps": 40,
     "epochs": None,
     "batch_size": 100,
     "optimizer": "SGD",
     "lr": 0.1,
+    "schedule": "constant",
+    "warm_up": 0,
+    "clip": 0.0,
     "weight_decay": 0.0,
     "sampler": "choice",
     "seed": 0,
@@ -24,8 +31,11 @@ CONFIG = {
 EPOCH = 10  # steps
 
 
-def write_run(folder, losses=None, *, status="finished", sha256="0" * 64, **settings):
-    """A run that had these losses, one a step, and was evaluated with them before training and after each epoch."""
+def write_run(folder, losses=None, *, status="finished", sha256="0" * 64, code=(), **settings):
+    """A run that had these losses, one a step, and was evaluated with them before training and after each epoch.
+
+    code: the names of the user's files that it carries, and their checksums.
+    """
     folder.mkdir(parents=True)
     config = CONFIG | settings
     losses = [(1 + 0.01 * config["seed"]) / (1 + step) for step in range(config["steps"])] if losses is None else losses
@@ -38,6 +48,7 @@ def write_run(folder, losses=None, *, status="finished", sha256="0" * 64, **sett
             epochs.append(f"{step / EPOCH},{step},{step * 100},{step / 100},{loss},{accuracy},{loss},{accuracy - 0.01}")
         steps.append(f"{step + 1},{(step + 1) / EPOCH},{(step + 1) * 100},{(step + 1) / 100},{loss},{config['lr']}")
     facts = {"status": status, "data": {"name": config["dataset"], "sha256": sha256, "train": 60000, "test": 10000}}
+    facts["code"] = dict(code)
     for name, text in (("steps.csv", "\n".join(steps) + "\n"), ("epochs.csv", "\n".join(epochs) + "\n")):
         (folder / name).write_text(text, encoding="utf-8")
     for name, content in (("run.json", facts), ("config.json", config)):

@@ -9,6 +9,7 @@ from comparable_runs import write_run
 
 from dlscratch.compare import compare
 from dlscratch.curves import smooth
+from dlscratch.drawing import described
 from dlscratch.runs import Run
 
 
@@ -293,6 +294,77 @@ def test_the_checksum_tells_data_apart_and_not_its_name(tmp_path):
         "dataset=a data=22222222 (n=1)",
         "dataset=fashion data=33333333 (n=1)",
     ]
+
+
+NET = {"model": "my_net.py:make_net", "hidden": None, "activation": None, "batch_norm": None, "dropout": None}
+
+
+def labels(folder):
+    return [group.label for group in compare(folder).groups]
+
+
+def test_the_checksum_tells_code_apart_and_not_where_it_lay(tmp_path):
+    for i, (path, text) in enumerate([("", "1"), ("/home/me/", "1"), ("C:\\me\\", "1"), ("", "2")]):
+        write_run(
+            tmp_path / f"run{i}", code={"my_net.py": text * 64}, seed=i, **NET | {"model": f"{path}my_net.py:make_net"}
+        )
+    assert labels(tmp_path) == ["code=my_net.py@11111111 (n=3)", "code=my_net.py@22222222 (n=1)"]
+    write_run(tmp_path / "run4", seed=4)
+    assert labels(tmp_path) == [
+        "model=my_net.py:make_net code=my_net.py@11111111 (n=3)",
+        "model=my_net.py:make_net code=my_net.py@22222222 (n=1)",
+        "model=multi-layer code=- (n=1)",
+    ]  # fmt: skip
+
+
+def test_a_file_beside_is_code_too(tmp_path):
+    for i in range(2):
+        write_run(tmp_path / f"run{i}", code={"my_net.py": "1" * 64, "blocks.py": str(i) * 64}, **NET)
+    assert labels(tmp_path)[1] == "code=blocks.py@11111111+my_net.py@11111111 (n=1)"
+
+
+def test_code_goes_unsaid_where_the_names_of_nets_tell_them_apart(tmp_path):
+    write_run(tmp_path / "a")
+    write_run(tmp_path / "b", model="two-layer", batch_norm=None, dropout=None)
+    write_run(tmp_path / "c", code={"my_net.py": "1" * 64}, **NET)
+    write_run(tmp_path / "d", code={"my_net.py": "1" * 64}, **NET | {"model": "x/my_net.py:other"})
+    assert labels(tmp_path) == [f"model={model} (n=1)" for model in ("multi-layer", "two-layer", "my_net.py:make_net",
+                                                                      "my_net.py:other")]  # fmt: skip
+    assert not compare(tmp_path).warnings
+    write_run(tmp_path / "e", model="simple-convnet", hidden="100", batch_norm=None, dropout=None)
+    assert labels(tmp_path)[0] == "model=multi-layer hidden=50 (n=1)"
+    assert labels(tmp_path)[2] == "model=my_net.py:make_net hidden=- (n=1)"
+    assert "(hidden 50, 100)" in compare(tmp_path).warnings[0]
+
+
+def test_what_a_net_does_not_have_is_not_said_of_it():
+    config = {"dataset": "mnist", "model": "my_net.py:make_net", "hidden": None, "optimizer": "SGD", "lr": 0.1}
+    assert described(config) == "mnist, my_net.py:make_net, SGD, lr 0.1"
+
+
+def test_an_activation_of_the_users_is_told_by_its_name(tmp_path):
+    write_run(tmp_path / "a")
+    write_run(tmp_path / "b", activation="/home/me/swish.py:Swish", code={"swish.py": "1" * 64})
+    assert labels(tmp_path) == ["activation=ReLU (n=1)", "activation=swish.py:Swish (n=1)"]
+
+
+def test_damaged_facts_about_code_are_no_code(tmp_path):
+    for i, code in enumerate([None, 3, [1]]):
+        folder = write_run(tmp_path / f"run{i}", seed=i)
+        facts = json.loads((folder / "run.json").read_bytes())
+        (folder / "run.json").write_text(json.dumps(facts | {"code": code}), encoding="utf-8")
+    assert labels(tmp_path) == ["mnist (n=3)"]
+
+
+def test_a_run_from_before_there_were_other_nets_belongs_to_those_of_the_same_settings(tmp_path):
+    write_run(tmp_path / "new")
+    config = json.loads((write_run(tmp_path / "early", seed=1) / "config.json").read_bytes())
+    for later in ("model", "batch_norm", "dropout", "label_smoothing", "schedule", "warm_up", "clip"):
+        del config[later]
+    (tmp_path / "early" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert labels(tmp_path) == ["mnist (n=2)"]
+    write_run(tmp_path / "clipped", clip=0.5)
+    assert labels(tmp_path) == ["clip=0.5 (n=1)", "clip=0 (n=2)"]
 
 
 def test_figures_of_different_validation_images_are_warned_of(tmp_path):

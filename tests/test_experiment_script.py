@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from small_job import SCRIPTS, environment, write_digits
+from user_nets import write_net
 
 from dlscratch.runs import Run, find_runs
 
@@ -131,6 +132,41 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_does(command, experiment,
     assert run.status == "finished"
     assert len(run.facts["resumed"]) == 1
     np.testing.assert_array_equal(run.steps["step"], np.arange(1, 3001))
+
+
+def test_nets_and_activations_of_the_users_are_arms_like_any_other(experiment, tmp_path):
+    own = write_net(
+        tmp_path / "own.py", "class Swish(SiLU): pass\ndef make_net(rng, classes, hidden, activation): pass"
+    )
+    text = own.read_text(encoding="utf-8").replace("hidden, activation): pass", "hidden=(8,), activation=ReLU):")
+    text += "    return Sequential(Affine(36, *hidden, rng=rng), activation(), Affine(8, classes, rng=rng))\n"
+    own.write_text(text, encoding="utf-8")
+    command = "--vary", "model=two-layer,own.py:make_net", "--vary", "activation=ReLU,own.py:Swish"
+    done = experiment(*command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {run.name for run in find_runs([tmp_path / "runs"])} == {
+        f"model={model},activation={activation},seed=0"
+        for model in ("two-layer", "own.py_make_net") for activation in ("ReLU", "own.py_Swish")
+    }  # fmt: skip
+    for word in ("model=two-layer", "model=own.py:make_net", "activation=ReLU", "activation=own.py:Swish"):
+        assert done.stdout.split("Comparison")[1].split().count(word) == 2
+    first = [run.steps["loss"][0] for run in find_runs([tmp_path / "runs"])]
+    assert sorted(first) == sorted(first[:2] * 2)  # the same layers have the same weights and see the same batches
+    assert experiment(*command).stdout.count("finished before") == 4
+
+    own.write_text(text + "# another\n", encoding="utf-8")
+    done = experiment(*command)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "was begun with another own.py: bring back what it was (run.json" in done.stderr
+
+
+def test_a_mistake_in_the_last_arm_is_told_before_the_first_one_trains(experiment, tmp_path):
+    write_net(tmp_path / "own.py", "def make_net(rng, hidden=(8,)): return Sequential(Affine(35, 3, rng=rng))")
+    done = experiment("--vary", "model=two-layer,own.py:make_net")
+    assert done.returncode == 1
+    assert "layer 1 of 2: Affine(35 -> 3) expects x of shape (N, 35), got (2, 36)" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("runs/*"))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """scripts/predict.py as a person meets it: pictures in, digits and what the net saw out."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from small_job import SCRIPTS, environment, write_digits
+from user_nets import write_net
 
 from dataset.strokes import draw_digits
 
@@ -117,12 +119,35 @@ def test_what_is_no_run_is_told_in_one_line(predict, home, tmp_path, fault, sent
     assert done.stderr.count("\n") == 1
 
 
+def test_a_convolution_net_of_the_users_reads_pictures_too(predict, home):
+    layers = "Convolution(1, 6, 5, stride=3, rng=rng), ReLU(), Flatten(), Affine(6 * 8 * 8, classes, rng=rng)"
+    code = f"def make_net(rng, image_shape, classes): return Sequential(Reshape(*image_shape), {layers})"
+    own = write_net(home / "own.py", code)
+    options = "--dataset", "strokes", "--model", "own.py:make_net", "--examples", 3000, "--batch-size", 30
+    done = call("train.py", *options, "--steps", 100, "--optimizer", "Adam", "--out", "own", "--quiet", home=home)
+    assert (done.returncode, done.stderr) == (0, "")
+    own.unlink()
+    done = predict("--quiet", "own", "0.npy", "4.npy")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0.npy: 0\n4.npy: 7\n", "")
+
+
+def test_a_run_from_before_it_was_said_what_images_a_net_reads_is_told_in_one_line(predict, home, tmp_path):
+    run = shutil.copytree(home / "trained", tmp_path / "run")
+    facts = json.loads((run / "run.json").read_bytes())
+    del facts["data"]["image_shape"]
+    (run / "run.json").write_text(json.dumps(facts), encoding="utf-8")
+    done = predict(run, "0.npy")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("does not say what images its net reads; train anew (--config repeats a run)\n")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_run_on_other_images_is_told_in_one_line(predict, home):
     options = "--dataset", write_digits(home / "digits"), "--steps", 5, "--hidden", 8, "--out", "small", "--quiet"
     assert call("train.py", *options, home=home).returncode == 0
     done = predict("small", "0.npy")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "small learned from images of 36 pixels" in done.stderr
+    assert "small learned from images of 1 x 6 x 6 numbers" in done.stderr
     assert done.stderr.count("\n") == 1
 
 

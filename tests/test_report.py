@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from dlscratch.functions import softmax
-from dlscratch.layers import Affine, ReLU
-from dlscratch.models import Sequential, TwoLayerNet
+from dlscratch.layers import Affine, Convolution, Flatten, MaxPooling, ReLU, Reshape
+from dlscratch.models import MultiLayerNet, Sequential, SimpleConvNet, TwoLayerNet
 from dlscratch.report import (
     as_images,
     confusion,
@@ -19,6 +19,7 @@ from dlscratch.report import (
     most_confident_mistakes,
     precision,
     recall,
+    sample_size,
     statistics,
 )
 from dlscratch.report_text import WIDTH, as_text, class_table, drawing
@@ -92,6 +93,56 @@ def test_the_weights_of_a_unit_are_its_column_as_an_image(net):
     weights = first_weights(net)
     assert weights.shape == (7, 6, 6)
     np.testing.assert_array_equal(weights[4].ravel(), net.named_params["W1"][:, 4])
+
+
+def test_the_filters_of_a_convolution_are_images(rng):
+    net = SimpleConvNet((1, 6, 6), 4, 3, rng=rng, filters=7, size=3)
+    np.testing.assert_array_equal(first_weights(net)[5], net.named_params["W1"][5, 0])
+    assert first_weights(net).shape == (7, 3, 3)
+
+
+def test_what_stands_before_the_first_weights_may_be_anything_without_any(rng):
+    net = Sequential(Reshape(1, 6, 6), MaxPooling(2), Flatten(), Affine(9, 4, rng=rng), Affine(4, 4, rng=rng))
+    np.testing.assert_array_equal(first_weights(net)[3].ravel(), net.named_params["W1"][:, 3])
+
+
+def test_colour_images_and_first_layers_of_another_kind_give_no_pictures(rng):
+    for first in (Convolution(3, 2, 3, rng=rng), Flatten()):
+        assert first_weights(Sequential(Reshape(3, 4, 4), first, Flatten(), Affine(8, 2, rng=rng))) is None
+
+
+def test_layers_are_looked_at_on_fewer_images_where_they_put_out_much(net, images, monkeypatch):
+    for limit, size in ((17 * 100, 40), (17 * 20 + 16, 20), (1, 2)):  # 7 + 7 + 3 for an image
+        monkeypatch.setattr("dlscratch.report.OUTPUTS", limit)
+        assert sample_size(net, *images) == size
+
+
+def test_layers_of_images_have_statistics_too(images, rng, run):
+    net = SimpleConvNet((1, 6, 6), 4, 3, rng=rng, filters=2, size=3)
+    x, t = images
+    (convolution, pooling, *_, scores), params = statistics(net, x, t)
+    assert [each.units for each in (convolution, pooling, scores)] == [2 * 4 * 4, 2 * 2 * 2, 3]
+    assert params[0].shape == (2, 1, 3, 3)
+    y, each = net.copy(np.float64), []
+    for i in range(len(x)):
+        y.loss(x[i : i + 1], t[i : i + 1])
+        y.backward()
+        node = y.loss_graph.nodes[1]
+        each.append((np.linalg.norm(node.output.grad), node.output.value.mean()))
+    assert (convolution.gradient, convolution.mean) == pytest.approx(tuple(np.mean(each, axis=0)))
+    report = examine(run, net, x, t)
+    assert "Reshape" not in as_text(report)  # there is nothing to be told of mere images
+    assert "2 x 1 x 3 x 3" in as_text(report)
+    assert max(map(len, as_text(report).splitlines())) <= WIDTH
+
+
+def test_noise_and_averages_are_left_alone_by_a_report(images, run, rng):
+    noise = np.random.default_rng(1)
+    net = MultiLayerNet((36, 5, 3), rng=rng, noise=noise, batch_norm=True, dropout=0.5)
+    state, averages = noise.bit_generator.state, [buffer.copy() for buffer in net.named_buffers.values()]
+    examine(run, net, *images)
+    assert noise.bit_generator.state == state
+    np.testing.assert_array_equal(averages, list(net.named_buffers.values()))
 
 
 def test_the_statistics_of_layers_worked_by_hand(rng):
