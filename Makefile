@@ -16,7 +16,7 @@ lint: .venv/with-lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/with-bench
+bench: .venv/with-torch
 	$(BIN)/python scripts/benchmark.py
 
 # .venv/with-EXTRA stands for an installation with that extra, newer than setup.cfg.
