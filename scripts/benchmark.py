@@ -1,4 +1,4 @@
-"""Time one training step of the two-layer net beside the same step elsewhere, in turn, on the same threads.
+"""Time one training step of a net beside the same step in PyTorch, in turn, on the same threads.
 
 A step draws its batch, goes forward and backward, updates the parameters and reads the loss. The images are random:
 of MNIST's number and size, a fifth of the pixels above zero; what they show does not change the time.
@@ -14,44 +14,49 @@ from pathlib import Path
 from dlscratch.command import DONE, INTERRUPTED, limit_blas_threads, new_parser, number, run_command
 
 IMAGES, PIXELS, CLASSES = 60_000, 784, 10
+MODELS = {"two-layer": (50, 100), "simple-convnet": (100, 5), "deep-convnet": (50, 1)}  # hidden units, steps in a block
 
 
 def main() -> int:
-    count = number(int, least=1)
-    parser = new_parser(__doc__, INTERRUPTED)
-    parser.add_argument("--hidden", type=count, default=50, metavar="N", help="hidden units (%(default)s)")
-    parser.add_argument("--batch-size", type=count, default=100, metavar="N", help="images in a step (%(default)s)")
-    parser.add_argument("--rounds", type=count, default=40, metavar="N", help="blocks timed for each (%(default)s)")
-    parser.add_argument("--block", type=count, default=100, metavar="N", help="steps in a block (%(default)s)")
-    parser.add_argument("--threads", type=count, default=1, metavar="N", help="threads of each (%(default)s)")
-    options = parser.parse_args()
+    options = parse_options()
     limit_blas_threads(options.threads)
     import numpy as np
 
     rng = np.random.default_rng(0)
-    x = rng.random((IMAGES, PIXELS), np.float32)
-    x *= rng.random((IMAGES, PIXELS), np.float32) < 0.2
+    pixels = rng.integers(0, 256, (IMAGES, PIXELS), np.uint8)
+    pixels *= pixels < 51
     t = rng.integers(0, CLASSES, IMAGES)
-    pixels = np.multiply(x, 255).astype(np.uint8)
-    steps = {"bare matrix products": matrix_products(x, options)}
-    try:
-        import torch
-
-        steps["PyTorch eager"] = pytorch_step(x, t, options, lambda a, index: a[index])
-        steps["PyTorch, index_select"] = pytorch_step(x, t, options, lambda a, index: torch.index_select(a, 0, index))
-    except ModuleNotFoundError:
-        print("PyTorch is not installed and left out; pip install torch")
-
-    with our_steps(pixels, t, options) as ours:
-        times = measure(ours | steps, options.rounds, options.block)
+    with our_steps(pixels, t, options) as steps:
+        try:
+            steps |= pytorch_steps(pixels, t, options)
+        except ModuleNotFoundError:
+            print("PyTorch is not installed and left out; pip install torch")
+        times = measure(steps, options.rounds, options.block)
     ours = times["dlscratch"]
-    print(f"{PIXELS}-{options.hidden}-{CLASSES}, batch {options.batch_size}, {options.threads} thread(s); "
+    print(f"{options.model}, {options.hidden} hidden, batch {options.batch_size}, {options.threads} thread(s); "
           f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}")  # fmt: skip
     print(f"{'µs a step':22} {'median':>8} {'min':>8} {'max':>8}   dlscratch / it")
     for name, blocks in times.items():
         ratio = statistics.median(a / b for a, b in zip(ours, blocks, strict=True))
         print(f"{name:22} {statistics.median(blocks):8.1f} {min(blocks):8.1f} {max(blocks):8.1f}   {ratio:.3f}")
     return DONE
+
+
+def parse_options():
+    """What the command line says, with the model's own number of hidden units and length of a block."""
+    count = number(int, least=1)
+    parser = new_parser(__doc__, INTERRUPTED)
+    option = parser.add_argument
+    option("--model", choices=MODELS, default="two-layer", help=f"{', '.join(MODELS)} (%(default)s)", metavar="NET")
+    option("--hidden", type=count, metavar="N", help="hidden units (the model's own; two-layer 50)")
+    option("--batch-size", type=count, default=100, metavar="N", help="images in a step (%(default)s)")
+    option("--rounds", type=count, default=40, metavar="N", help="blocks timed for each (%(default)s)")
+    option("--block", type=count, metavar="N", help="steps in a block (the model's own; two-layer 100)")
+    option("--threads", type=count, default=1, metavar="N", help="threads of each (%(default)s)")
+    options = parser.parse_args()
+    hidden, block = MODELS[options.model]
+    options.hidden, options.block = options.hidden or hidden, options.block or block
+    return options
 
 
 def measure(steps, rounds: int, block: int) -> dict[str, list[float]]:
@@ -78,57 +83,106 @@ def our_steps(x, t, options):
 
     Both train the same net: where memory happens to lie makes more of a difference than a row.
     """
-    from dlscratch.job import Data, Job
+    from dlscratch.data import Data
+    from dlscratch.job import Job
     from dlscratch.settings import Settings
     from dlscratch.training import train
 
     few = x[:1], t[:1]
-    data = Data("random", train=(x, t), watched=few, watched_as="test", test=few, classes=CLASSES, sha256="", note="")
-    job = Job(Settings(hidden=str(options.hidden), batch_size=options.batch_size, steps=10**12), data)
+    data = Data("random", train=(x, t), watched=few, watched_as="test", test=few, classes=CLASSES,
+                image_shape=(1, 28, 28), sha256="", note="")  # fmt: skip
+    chosen = {"model": options.model, "hidden": str(options.hidden), "batch_size": options.batch_size}
+    job = Job(Settings(**chosen, steps=10**12), data)
+    job.data = data._replace(train=few)  # what is evaluated before the first step; batches are drawn from all
     with tempfile.TemporaryDirectory() as folder, job.recorder(Path(folder)) as recorder:
         unrecorded = train(job.net, job.batches, job.optimizer, job.steps)
-        yield {"dlscratch": unrecorded.__next__, "dlscratch, recorded": job.record(recorder).__next__}
+        next(unrecorded)  # so that the net knows its shapes
+        yield {
+            "dlscratch": unrecorded.__next__,
+            "dlscratch, recorded": job.record(recorder).__next__,
+            "bare matrix products": matrix_products(job.net),
+        }
 
 
-def matrix_products(x, options):
-    """The five products of the step and nothing else: no NumPy program can be faster."""
+def matrix_products(net):
+    """The matrix products of the step and nothing else: of each layer y, dW and, but for the first layer, dx."""
     import numpy as np
 
-    batch, W1 = x[: options.batch_size].copy(), np.ones((PIXELS, options.hidden), np.float32)
-    h, W2 = batch @ W1, np.ones((options.hidden, CLASSES), np.float32)
-    scores = h @ W2
+    products = []
+    for node in net.loss_graph.nodes:
+        if "W" in node.layer.params:
+            a, b = factors(node)
+            y = a @ b
+            dW, dx = ((y, b.mT), (a.mT, y)) if y.ndim > 2 else ((a.mT, y), (y, b.mT))
+            products += [(a, b), dW] + [dx] * node.needs_dx
+    operands = [(a, b, a @ b) for a, b in products]
 
     def step():
-        np.matmul(batch, W1, out=h)
-        np.matmul(h, W2, out=scores)
-        np.matmul(h.T, scores, out=W2)
-        np.matmul(scores, W2.T, out=h)
-        np.matmul(batch.T, h, out=W1)
-        W1.fill(1e-3), W2.fill(1e-3), h.fill(1e-3)
+        for a, b, out in operands:
+            np.matmul(a, b, out=out)
 
     return step
 
 
-def pytorch_step(x, t, options, take):
-    """The same step in PyTorch as its tutorials write it, with one of its two ways to take a batch."""
+def factors(node):
+    """Arrays of ones of the shapes of x and W; in a convolution, of W and of what its filters see along each row."""
+    import numpy as np
+
+    W, y = node.layer.W, node.output.value
+    if W.ndim == 2:
+        return np.ones_like(node.inputs[0].value), np.ones_like(W)
+    N, F, rows, columns = y.shape
+    W = np.ones((F, W[0].size), W.dtype)
+    return W, np.ones((rows, W.shape[1], columns * N), W.dtype)
+
+
+def pytorch_steps(pixels, t, options):
+    """The same step in PyTorch as its tutorials write it, with each of its two ways to take a batch."""
     import torch
     from torch import nn
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    images, labels = torch.from_numpy(x), torch.from_numpy(t)
-    net = nn.Sequential(nn.Linear(PIXELS, options.hidden), nn.ReLU(), nn.Linear(options.hidden, CLASSES))
-    loss_of, optimizer = nn.CrossEntropyLoss(), torch.optim.SGD(net.parameters(), lr=0.1)
+    images, labels = torch.from_numpy(pixels) / 255, torch.from_numpy(t)
+    ways = {
+        "PyTorch eager": lambda a, index: a[index],
+        "PyTorch, index_select": lambda a, index: torch.index_select(a, 0, index),
+    }
 
-    def step():
-        index = torch.randint(IMAGES, (options.batch_size,))
-        optimizer.zero_grad()
-        loss = loss_of(net(take(images, index)), take(labels, index))
-        loss.backward()
-        optimizer.step()
-        return loss.item()
+    def step_of(take):
+        net = nn.Sequential(*pytorch_layers(options.model, options.hidden))
+        loss_of, optimizer = nn.CrossEntropyLoss(), torch.optim.SGD(net.parameters(), lr=0.1)
 
-    return step
+        def step():
+            index = torch.randint(IMAGES, (options.batch_size,))
+            optimizer.zero_grad()
+            loss = loss_of(net(take(images, index)), take(labels, index))
+            loss.backward()
+            optimizer.step()
+            return loss.item()
+
+        return step
+
+    return {name: step_of(take) for name, take in ways.items()}
+
+
+def pytorch_layers(model: str, hidden: int):
+    """The layers of our net in PyTorch, in our order: with ReLU after pooling, which is the quicker one there too."""
+    from torch import nn
+
+    if model == "two-layer":
+        return nn.Linear(PIXELS, hidden), nn.ReLU(), nn.Linear(hidden, CLASSES)
+    to_images = nn.Unflatten(1, (1, 28, 28))
+    if model == "simple-convnet":
+        convolution = nn.Conv2d(1, 30, 5), nn.MaxPool2d(2), nn.ReLU()
+        return to_images, *convolution, nn.Flatten(), nn.Linear(4320, hidden), nn.ReLU(), nn.Linear(hidden, CLASSES)
+    convolutions, channels = [], 1
+    for count, pad in ((16, 1), (32, 2), (64, 1)):
+        convolutions += [nn.Conv2d(channels, count, 3, padding=1), nn.ReLU()]
+        convolutions += [nn.Conv2d(count, count, 3, padding=pad), nn.MaxPool2d(2), nn.ReLU()]
+        channels = count
+    rest = nn.Linear(1024, hidden), nn.ReLU(), nn.Dropout(), nn.Linear(hidden, CLASSES), nn.Dropout()
+    return to_images, *convolutions, nn.Flatten(), *rest
 
 
 if __name__ == "__main__":
