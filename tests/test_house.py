@@ -16,15 +16,79 @@ ARROWS = {
     "dlscratch.initializers": set(),
     "dlscratch.layers.base": {"dlscratch.functions", "dlscratch.graph"},  # the graph for its type only
     "dlscratch.layers.affine": {"dlscratch.functions", "dlscratch.initializers", "dlscratch.layers.base"},
+    "dlscratch.layers.convolution": {"dlscratch.functions", "dlscratch.initializers", "dlscratch.layers.base"},
+    "dlscratch.layers.pooling": {"dlscratch.functions", "dlscratch.layers.base"},
     "dlscratch.layers.activations": {"dlscratch", "dlscratch.functions", "dlscratch.layers.base"},
     "dlscratch.layers.arithmetic": {"dlscratch.functions", "dlscratch.layers.base"},
     "dlscratch.layers.loss": {"dlscratch.functions", "dlscratch.layers.base"},
-    "dlscratch.graph": {"dlscratch.functions", "dlscratch.layers"},
+    "dlscratch.layers.shape": {"dlscratch.functions", "dlscratch.layers.base"},
+    "dlscratch.layers.normalization": {"dlscratch.functions", "dlscratch.layers.base"},
+    "dlscratch.layers.dropout": {"dlscratch.functions", "dlscratch.layers.base"},
+    "dlscratch.graph": {
+        "dlscratch.functions", "dlscratch.graph_drawing.dot", "dlscratch.graph_drawing.svg", "dlscratch.layers",
+    },  # it imports the drawing when it is asked for a picture
+    "dlscratch.graph_drawing.glance": {"dlscratch.functions"},
+    "dlscratch.graph_drawing.sketch": {
+        "dlscratch.functions", "dlscratch.graph", "dlscratch.graph_drawing.glance", "dlscratch.layers",
+    },
+    "dlscratch.graph_drawing.columns": set(),
+    "dlscratch.graph_drawing.order": {"dlscratch.graph_drawing.columns"},
+    "dlscratch.graph_drawing.layout": {
+        "dlscratch.functions", "dlscratch.graph_drawing.columns", "dlscratch.graph_drawing.order",
+        "dlscratch.graph_drawing.spacing",
+    },
+    "dlscratch.graph_drawing.spacing": {"dlscratch.functions"},
+    "dlscratch.graph_drawing.fold": {"dlscratch.graph_drawing.layout"},
+    "dlscratch.graph_drawing.elements": {"dlscratch.functions", "dlscratch.graph_drawing.glance"},
+    "dlscratch.graph_drawing.marks": {
+        "dlscratch.functions", "dlscratch.graph_drawing.elements", "dlscratch.graph_drawing.layout",
+        "dlscratch.graph_drawing.sketch",
+    },
+    "dlscratch.graph_drawing.svg": {
+        "dlscratch.graph", "dlscratch.graph_drawing.elements", "dlscratch.graph_drawing.fold",
+        "dlscratch.graph_drawing.layout", "dlscratch.graph_drawing.marks", "dlscratch.graph_drawing.sketch",
+    },
+    "dlscratch.graph_drawing.dot": {
+        "dlscratch.graph", "dlscratch.graph_drawing.elements", "dlscratch.graph_drawing.sketch",
+    },
     "dlscratch.npz": {"dlscratch.functions", "dataset.files"},
     "dlscratch.network": {"dlscratch.functions", "dlscratch.graph", "dlscratch.layers", "dlscratch.npz"},
     "dlscratch.models": {"dlscratch.graph", "dlscratch.initializers", "dlscratch.layers", "dlscratch.network"},
     "dlscratch.gradient_check": {"dlscratch.functions", "dlscratch.layers", "dlscratch.network"},
+    "dlscratch.contract.fault": set(),
+    "dlscratch.contract.sameness": {"dlscratch.functions", "dlscratch.layers"},
+    "dlscratch.contract.trial": {
+        "dlscratch.contract.fault", "dlscratch.contract.sameness", "dlscratch.functions", "dlscratch.gradient_check",
+        "dlscratch.layers",
+    },
+    "dlscratch.contract.numbers": {
+        "dlscratch.contract.fault", "dlscratch.contract.sameness", "dlscratch.contract.trial", "dlscratch.functions",
+        "dlscratch.layers",
+    },
+    "dlscratch.contract.memory": {
+        "dlscratch.contract.fault", "dlscratch.contract.sameness", "dlscratch.contract.trial", "dlscratch.functions",
+        "dlscratch.layers", "dlscratch.graph",
+    },
+    "dlscratch.contract.nets": {
+        "dlscratch.contract.fault", "dlscratch.contract.sameness", "dlscratch.contract.trial", "dlscratch.functions",
+        "dlscratch.graph", "dlscratch.layers", "dlscratch.layers.base", "dlscratch.network",
+    },
+    "dlscratch.contract.case": {"dlscratch.contract.fault", "dlscratch.contract.trial", "dlscratch.functions"},
+    "dlscratch.contract.factors": {"dlscratch.contract.case", "dlscratch.contract.sameness"},
+    "dlscratch.contract.places": {
+        "dlscratch.contract.case", "dlscratch.contract.fault", "dlscratch.contract.trial", "dlscratch.functions",
+        "dlscratch.gradient_check",
+    },
+    "dlscratch.contract.diagnosis": {
+        "dlscratch.contract", "dlscratch.contract.case", "dlscratch.contract.fault", "dlscratch.contract.trial",
+        "dlscratch.gradient_check",
+    },
+    "dlscratch.contract.examination": {
+        "dlscratch.contract", "dlscratch.contract.diagnosis", "dlscratch.contract.fault", "dlscratch.contract.trial",
+        "dlscratch.gradient_check", "dlscratch.layers",
+    },
     "dlscratch.optim": {"dlscratch.functions"},
+    "dlscratch.schedules": set(),
     "dlscratch.sampler": {"dlscratch.functions"},
     "dlscratch.training": {"dlscratch.functions"},
     "dlscratch.folder": set(),
@@ -36,16 +100,25 @@ ARROWS = {
         "dataset.files", "dlscratch.checkpoint", "dlscratch.folder", "dlscratch.functions", "dlscratch.lock",
         "dlscratch.runs",
     },
-    "dlscratch.settings": {"dlscratch.command", "dlscratch.folder", "dlscratch.initializers"},
+    "dlscratch.user_code": set(),
+    "dlscratch.settings": {
+        "dlscratch.command", "dlscratch.folder", "dlscratch.initializers", "dlscratch.user_code",
+    },
+    "dlscratch.build": {
+        "dlscratch", "dlscratch.initializers", "dlscratch.layers", "dlscratch.models", "dlscratch.network",
+        "dlscratch.settings", "dlscratch.training", "dlscratch.user_code",
+    },
+    "dlscratch.data": {
+        "dataset", "dataset.load", "dlscratch.build", "dlscratch.functions", "dlscratch.runs", "dlscratch.settings",
+    },
     "dlscratch.job": {
-        "dataset", "dataset.load", "dlscratch", "dlscratch.checkpoint", "dlscratch.folder", "dlscratch.functions",
-        "dlscratch.initializers", "dlscratch.models", "dlscratch.network", "dlscratch.npz", "dlscratch.optim",
-        "dlscratch.provenance", "dlscratch.recorder", "dlscratch.runs", "dlscratch.sampler", "dlscratch.settings",
-        "dlscratch.training",
+        "dlscratch", "dlscratch.build", "dlscratch.checkpoint", "dlscratch.data", "dlscratch.folder",
+        "dlscratch.network", "dlscratch.optim", "dlscratch.provenance", "dlscratch.recorder", "dlscratch.runs",
+        "dlscratch.sampler", "dlscratch.settings", "dlscratch.training", "dlscratch.user_code",
     },
     "dlscratch.curves": {"dlscratch.functions"},
     "dlscratch.table": set(),
-    "dlscratch.groups": {"dlscratch.functions", "dlscratch.runs"},
+    "dlscratch.groups": {"dlscratch.functions", "dlscratch.runs", "dlscratch.settings"},
     "dlscratch.scores": {"dlscratch.groups", "dlscratch.runs", "dlscratch.table"},
     "dlscratch.compare": {
         "dlscratch.curves", "dlscratch.functions", "dlscratch.groups", "dlscratch.runs", "dlscratch.scores",
