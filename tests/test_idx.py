@@ -111,7 +111,7 @@ def flip(content, index):
 PACKED = gzip.compress(PLAIN, mtime=0)
 
 
-# under names of their own: pytest compares the names that its processes collect, and gzip writes the time into its header
+# under names of their own: the processes of pytest compare names, and gzip writes the time into its header
 DAMAGED = {
     "one byte": PACKED[:1],
     "half a header": PACKED[:5],
