@@ -28,7 +28,7 @@ class GradientError(AssertionError):
     """A backward pass that does not belong to its forward pass."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # in a line, also at a prompt
 class Comparison:
     """A gradient beside the slopes of its function: arrays with one number for each of `indices`.
 
@@ -80,7 +80,7 @@ class Comparison:
         kinks = f", {self.kinks} left out at kinks" if self.kinks else ""
         return f"relative error {self.error:.1e} over {self.compared} numbers{kinks}"
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{self.name}: {self.figures}"
 
 

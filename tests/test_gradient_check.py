@@ -1,5 +1,7 @@
 """Numerical gradients, and whole networks compared with them. Layers are held to theirs in test_contract.py."""
 
+import re
+
 import numpy as np
 import pytest
 from wrong_layers import WrongSign
@@ -68,6 +70,7 @@ def test_a_whole_small_network_is_compared_number_by_number(rng):
     net = TwoLayerNet(6, 5, 3, rng=rng)
     report = check_network(net, rng.random((4, 6)), np.eye(3)[[0, 2, 1, 1]], samples=None)
     assert sum(checked.compared + checked.kinks for checked in report) == net.params.size
+    assert all(re.fullmatch(r"[Wb][12]: relative error .* over \d+ numbers.*", repr(checked)) for checked in report)
 
 
 def test_a_fault_deep_in_a_network_is_named_by_its_parameter(rng):
