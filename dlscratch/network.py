@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dlscratch.functions import Array, accuracy, batch_size
-from dlscratch.graph import Graph, Node, Variable
+from dlscratch.graph import Graph, Variable
 from dlscratch.layers import Layer, Softmax, SoftmaxWithLoss
 from dlscratch.npz import read_npz, write_npz
+from dlscratch.variable import Node
 
 CHUNK = 200  # rows evaluated at a time: with 1000 a deep convolution net takes twice the time, and 800 MB
 

@@ -14,7 +14,7 @@ ARROWS = {
     "dlscratch": set(),
     "dlscratch.functions": set(),
     "dlscratch.initializers": set(),
-    "dlscratch.layers.base": {"dlscratch.functions", "dlscratch.graph"},  # the graph for its type only
+    "dlscratch.layers.base": {"dlscratch.functions", "dlscratch.variable"},  # the Variable for its type only
     "dlscratch.layers.affine": {"dlscratch.functions", "dlscratch.initializers", "dlscratch.layers.base"},
     "dlscratch.layers.convolution": {"dlscratch.functions", "dlscratch.initializers", "dlscratch.layers.base"},
     "dlscratch.layers.pooling": {"dlscratch.functions", "dlscratch.layers.base"},
@@ -24,12 +24,14 @@ ARROWS = {
     "dlscratch.layers.shape": {"dlscratch.functions", "dlscratch.layers.base"},
     "dlscratch.layers.normalization": {"dlscratch.functions", "dlscratch.layers.base"},
     "dlscratch.layers.dropout": {"dlscratch.functions", "dlscratch.layers.base"},
+    "dlscratch.variable": {"dlscratch.functions", "dlscratch.layers"},
     "dlscratch.graph": {
-        "dlscratch.functions", "dlscratch.graph_drawing.dot", "dlscratch.graph_drawing.svg", "dlscratch.layers",
+        "dlscratch.graph_drawing.dot", "dlscratch.graph_drawing.svg", "dlscratch.layers", "dlscratch.variable",
     },  # it imports the drawing when it is asked for a picture
     "dlscratch.graph_drawing.glance": {"dlscratch.functions"},
     "dlscratch.graph_drawing.sketch": {
         "dlscratch.functions", "dlscratch.graph", "dlscratch.graph_drawing.glance", "dlscratch.layers",
+        "dlscratch.variable",
     },
     "dlscratch.graph_drawing.columns": set(),
     "dlscratch.graph_drawing.order": {"dlscratch.graph_drawing.columns"},
@@ -52,7 +54,9 @@ ARROWS = {
         "dlscratch.graph", "dlscratch.graph_drawing.elements", "dlscratch.graph_drawing.sketch",
     },
     "dlscratch.npz": {"dlscratch.functions", "dataset.files"},
-    "dlscratch.network": {"dlscratch.functions", "dlscratch.graph", "dlscratch.layers", "dlscratch.npz"},
+    "dlscratch.network": {
+        "dlscratch.functions", "dlscratch.graph", "dlscratch.layers", "dlscratch.npz", "dlscratch.variable",
+    },
     "dlscratch.models": {"dlscratch.graph", "dlscratch.initializers", "dlscratch.layers", "dlscratch.network"},
     "dlscratch.gradient_check": {"dlscratch.functions", "dlscratch.layers", "dlscratch.network"},
     "dlscratch.contract.fault": set(),
@@ -67,7 +71,7 @@ ARROWS = {
     },
     "dlscratch.contract.memory": {
         "dlscratch.contract.fault", "dlscratch.contract.sameness", "dlscratch.contract.trial", "dlscratch.functions",
-        "dlscratch.layers", "dlscratch.graph",
+        "dlscratch.layers", "dlscratch.variable",
     },
     "dlscratch.contract.nets": {
         "dlscratch.contract.fault", "dlscratch.contract.sameness", "dlscratch.contract.trial", "dlscratch.functions",

@@ -9,8 +9,8 @@ from dlscratch.contract.fault import Fault, NotAsked, quantity, say, selves
 from dlscratch.contract.sameness import changed, close
 from dlscratch.contract.trial import Arrays, Trial
 from dlscratch.functions import Array
-from dlscratch.graph import made_here
 from dlscratch.layers import Layer
+from dlscratch.variable import made_here
 
 
 def reads_only(trial: Trial) -> str:

@@ -10,9 +10,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from dlscratch.functions import Array
-from dlscratch.graph import Graph, Node, Variable
+from dlscratch.graph import Graph, Variable
 from dlscratch.graph_drawing.glance import number, picture, shape, spread, summary
 from dlscratch.layers import Flatten, Layer, Reshape
+from dlscratch.variable import Node
 
 SYMBOLS = {"Add": "+", "Sub": "−", "Mul": "×", "Div": "÷", "MatMul": "@", "Exp": "exp", "Log": "log"}
 LONGEST, LONGEST_DETAILS = 30, 45  # characters of a name, and of what a layer says of itself

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from dlscratch.functions import Array
 
 if TYPE_CHECKING:  # the arrow points the other way: the graph knows the layers
-    from dlscratch.graph import Variable
+    from dlscratch.variable import Variable
 
 Pair = tuple[Array | None, Array | None]  # `out` of a layer with two inputs
 
