@@ -11,11 +11,16 @@ import numpy as np
 
 from dlscratch.functions import Array
 
+Part = Callable[[int], slice]  # of so many rows of a batch, those that are taken
+
 BLOCK = 16  # batches whose indices are drawn at once: a draw for each of them would be 2 % of a training step
 
 
 class Batches:
-    """Batches of batch_size rows, the last of a round perhaps smaller; `draw(rng)` gives the row numbers of a round."""
+    """Batches of batch_size rows, the last of a round perhaps smaller; `draw(rng)` gives the row numbers of a round.
+
+    With `part` only some rows of each batch are handed out; which ones are drawn, and `examples`, stay the same.
+    """
 
     def __init__(
         self,
@@ -24,6 +29,7 @@ class Batches:
         batch_size: int,
         rng: np.random.Generator,
         draw: Callable[[np.random.Generator], Array],
+        part: Part = slice,
     ) -> None:
         if len(x) != len(t) or len(x) == 0:
             raise ValueError(
@@ -31,7 +37,7 @@ class Batches:
             )
         if not isinstance(batch_size, int | np.integer) or batch_size < 1:
             raise ValueError(f"batch_size expects a whole number from 1 up, got {batch_size}")
-        self.x, self.t, self.batch_size, self.rng, self.draw = x, t, batch_size, rng, draw
+        self.x, self.t, self.batch_size, self.rng, self.draw, self.part = x, t, batch_size, rng, draw, part
         self.examples = 0  # how many rows were drawn so far
         self._batch_x = np.empty_like(x, shape=(batch_size, *x.shape[1:]))
         self._indices, self._targets, self._next = np.empty(0, np.intp), t[:0], 0
@@ -43,11 +49,13 @@ class Batches:
     def __next__(self) -> tuple[Array, Array]:
         if self._next >= len(self._indices):
             self._begin_round()
-        part = slice(self._next, self._next + self.batch_size)
-        self._next, index = part.stop, self._indices[part]
+        batch = slice(self._next, self._next + self.batch_size)
+        self._next, index = batch.stop, self._indices[batch]
         self.examples += len(index)
+        part = self.part(len(index))
+        index = index[part]
         # mode="clip": with "raise", take() first copies its output, in case an index is bad
-        return self.x.take(index, axis=0, out=self._batch_x[: len(index)], mode="clip"), self._targets[part]
+        return self.x.take(index, axis=0, out=self._batch_x[: len(index)], mode="clip"), self._targets[batch][part]
 
     @property
     def state(self) -> dict[str, Any]:
@@ -68,15 +76,15 @@ class Batches:
         self.t.take(self._indices, axis=0, out=self._targets, mode="clip")
 
 
-def random_batches(x: Array, t: Array, batch_size: int, *, rng: np.random.Generator) -> Batches:
+def random_batches(x: Array, t: Array, batch_size: int, *, rng: np.random.Generator, part: Part = slice) -> Batches:
     """Each batch is batch_size random rows, drawn with replacement: the book's `np.random.choice` (chapter 4.2.3).
 
     N draws, which count as an epoch, meet only 1 - 1/e = 63.2 % of N rows.
     """
-    return Batches(x, t, batch_size, rng, lambda rng: rng.choice(len(x), BLOCK * batch_size))
+    return Batches(x, t, batch_size, rng, lambda rng: rng.choice(len(x), BLOCK * batch_size), part)
 
 
-def shuffled_batches(x: Array, t: Array, batch_size: int, *, rng: np.random.Generator) -> Batches:
+def shuffled_batches(x: Array, t: Array, batch_size: int, *, rng: np.random.Generator, part: Part = slice) -> Batches:
     """Every row once in each epoch, in a new order each time; the last batch of an epoch may be smaller."""
     rows, order = np.arange(len(x)), np.arange(len(x))
 
@@ -85,7 +93,7 @@ def shuffled_batches(x: Array, t: Array, batch_size: int, *, rng: np.random.Gene
         rng.shuffle(order)
         return order
 
-    return Batches(x, t, batch_size, rng, draw)
+    return Batches(x, t, batch_size, rng, draw, part)
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:

@@ -137,3 +137,15 @@ def test_the_rows_that_were_drawn_are_counted(sampler, rng):
     for count in np.cumsum([len(t) for t in rows(sampler(X, T, 7, rng=rng), 10)]):
         next(batches)
         assert batches.examples == count
+
+
+@BOTH
+def test_parts_of_each_batch_make_up_the_whole_and_draw_the_same(sampler):
+    whole = sampler(X, T, 7, rng=np.random.default_rng(5))
+    first = sampler(X, T, 7, rng=np.random.default_rng(5), part=lambda n: slice(n // 3))
+    second = sampler(X, T, 7, rng=np.random.default_rng(5), part=lambda n: slice(n // 3, n))
+    for (x, t), *parts in islice(zip(whole, first, second, strict=True), 40):
+        assert len(parts[0][0]) == len(t) // 3
+        np.testing.assert_array_equal(x, np.concatenate([part[0] for part in parts]))
+        np.testing.assert_array_equal(t, np.concatenate([part[1] for part in parts]))
+        assert whole.state == first.state == second.state
