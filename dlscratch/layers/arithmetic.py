@@ -97,7 +97,7 @@ class Sum(Layer):
     def __init__(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> None:
         super().__init__()
         self.axis, self.keepdims = axis, keepdims
-        self.mixes_batch = 0 in (axis if isinstance(axis, tuple) else (axis,))
+        self.mixes_batch = axis is None or 0 in (axis if isinstance(axis, tuple) else (axis,))
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         return np.sum(x, axis=self.axis, keepdims=self.keepdims, out=out)

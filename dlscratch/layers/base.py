@@ -19,6 +19,20 @@ if TYPE_CHECKING:  # the arrow points the other way: the graph knows the layers
 Pair = tuple[Array | None, Array | None]  # `out` of a layer with two inputs
 
 
+class Batch:
+    """Which rows of the batch a layer is given: all of them. In `dlscratch.parallel` each process has a part."""
+
+    rows = slice(None)  # of the whole batch, those that are here
+
+    def shape(self, x: Array) -> tuple[int, ...]:
+        """The shape that x would have with the rows of the whole batch."""
+        return x.shape
+
+    def sum(self, array: Array) -> Array:
+        """This array, which was summed over the rows that are here, summed over all."""
+        return array
+
+
 class Layer:
     """The base of all layers. To write one, subclass it and give
 
@@ -36,12 +50,17 @@ class Layer:
     beyond its arguments, forward (never predict) may keep on self, under names that the class lists in `remembers`.
     Arrays of floats that are no parameters but belong to the net, and are saved with it, are listed in `buffer_names`
     and changed in place. A layer that draws random numbers is given its generator, and keeps it as `self.rng`.
+
+    Where several processes share each batch, a layer that looks at other rows, draws or averages has to know of it: it
+    computes with `self.batch`, and the class says `shares_batch = True`. Without that it is refused there.
     """
 
     remembers: tuple[str, ...] = ()
     buffer_names: tuple[str, ...] = ()
     param_names: tuple[str, ...] = ()
     mixes_batch = False  # whether a row of the output depends on other rows of the input, as in BatchNormalization
+    shares_batch = False  # whether it computes with `batch` where other rows matter, or what they draw
+    batch = Batch()
     rng: np.random.Generator
     network: object = None  # the Network that holds the parameters
     bound: frozenset[str] = frozenset()  # names of parameters and gradients that are views of the network's vectors
@@ -90,6 +109,7 @@ class Layer:
         twin = copy.copy(self)
         twin.forget()
         vars(twin).update(network=None, bound=frozenset())
+        vars(twin).pop("batch", None)
         if "rng" in vars(self):
             twin.rng = copy.deepcopy(self.rng)
         for name, value in self.buffers.items():
@@ -100,11 +120,12 @@ class Layer:
         return twin
 
     def predict(self, *xs: Any, **options: Any) -> Array:
-        """The output at test time, which leaves alone what a layer remembers for its backward pass."""
-        if not self.remembers:
+        """The output at test time, of these rows only; what a layer remembers for its backward pass is left alone."""
+        if not self.remembers and not self.shares_batch:
             return self.forward(*xs, **options)
         twin = copy.copy(self)
         twin.forget()
+        vars(twin).pop("batch", None)
         return twin.forward(*xs, **options)
 
     def forget(self) -> None:

@@ -14,6 +14,7 @@ class Dropout(Layer):
     """
 
     remembers = ("keep",)
+    shares_batch = True
     keep: Array
 
     def __init__(self, ratio: float = 0.5, *, rng: np.random.Generator) -> None:
@@ -24,7 +25,7 @@ class Dropout(Layer):
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         self.keep = np.empty_like(x, dtype=bool)  # in the memory order of x, which the random numbers do not have
-        self.keep[...] = self.rng.random(x.shape, np.float32) >= self.ratio
+        self.keep[...] = self.rng.random(self.batch.shape(x), np.float32)[self.batch.rows] >= self.ratio
         return self._kept(x, out)
 
     def backward(self, dy: Array, x: Array, y: Array, out: Array | None = None) -> Array:

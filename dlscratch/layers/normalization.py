@@ -1,5 +1,6 @@
 """Normalization: to mean 0 and variance 1 over the batch or over each row, then to a learned scale and shift."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ class BatchNormalization(_Normalization):
     """
 
     buffer_names = ("running_mean", "running_var")
-    mixes_batch = True
+    mixes_batch = shares_batch = True
 
     def __init__(
         self, size: int, momentum: float = 0.9, eps: float = 1e-5, dtype: type[np.floating] = np.float32
@@ -50,12 +51,12 @@ class BatchNormalization(_Normalization):
 
     def forward(self, x: Array, out: Array | None = None) -> Array:
         self._check_shape(x)
-        n = x.size // len(self.gamma)
+        n = self._count(x)
         if n < 2:
             raise ValueError(f"{self} takes the variance of a batch of two or more, got x of shape {x.shape}")
-        mean = _sums(x, kept=[1]) / n
+        mean = self.batch.sum(_sums(x, kept=[1])) / n
         self.centered = x - _column(mean, x)
-        var = _sums(self.centered, self.centered, kept=[1]) / n
+        var = self.batch.sum(_sums(self.centered, self.centered, kept=[1])) / n
         self._average(self.running_mean, mean)
         self._average(self.running_var, var * (n / (n - 1)))
         self.inv_std = np.reciprocal(np.sqrt(var + self.eps))
@@ -68,11 +69,11 @@ class BatchNormalization(_Normalization):
         self.dbeta[...] = _sums(dy, kept=[1])
 
     def backward(self, dy: Array, x: Array, y: Array, out: Array | None = None) -> Array:
-        n = x.size // len(self.gamma)
-        slope = _sums(dy, self.centered, kept=[1]) * np.square(self.inv_std) / n
+        n = self._count(x)
+        slope = self.batch.sum(_sums(dy, self.centered, kept=[1])) * np.square(self.inv_std) / n
         dx = np.multiply(self.centered, _column(-slope, x), out=out)
         dx += dy
-        dx -= _column(_sums(dy, kept=[1]) / n, x)
+        dx -= _column(self.batch.sum(_sums(dy, kept=[1])) / n, x)
         dx *= _column(self.gamma * self.inv_std, x)
         return dx
 
@@ -87,6 +88,10 @@ class BatchNormalization(_Normalization):
         size = len(self.gamma)
         if x.ndim not in (2, 4) or x.shape[1] != size:
             raise ValueError(f"{self} expects x of shape (N, {size}) or (N, {size}, H, W), got {x.shape}")
+
+    def _count(self, x: Array) -> int:
+        """How many numbers of the batch each feature has."""
+        return prod(self.batch.shape(x)) // len(self.gamma)
 
     def _average(self, running: Array, batch: Array) -> None:
         running *= self.momentum
