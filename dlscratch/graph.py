@@ -41,15 +41,15 @@ class Graph:
         self.forward_done = True
         return self.output.value
 
-    def backward(self) -> None:
-        """Compute the gradient of the output (which is taken as 1) with respect to every variable and parameter."""
+    def backward(self, weight: float = 1) -> None:
+        """Compute the gradient of `weight` times the output with respect to every variable and parameter."""
         if not self.forward_done:
             raise RuntimeError("backward() differentiates the last forward(), and there is none; call forward() first")
         for variable in self.variables:
             variable.grad = None
         if self._one is None:
             self._one = np.ones_like(self.output.value)
-        self.output.grad = self._one
+        self.output.grad = self._one if weight == 1 else self._one * weight
         filled: set[Layer] = set()
         try:
             for node in reversed(self.nodes):

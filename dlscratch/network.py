@@ -75,9 +75,9 @@ class Network:
             self._converted = self.x.value
         return float(self.loss_graph.forward())
 
-    def backward(self) -> None:
-        """Fill `grads` with the gradient of the last loss."""
-        self.loss_graph.backward()
+    def backward(self, weight: float = 1) -> None:
+        """Fill `grads` with the gradient of the last loss, times `weight`."""
+        self.loss_graph.backward(weight)
 
     def to_svg(self) -> str:
         """The graph as a picture, with the values and gradients of the last batch."""
@@ -173,7 +173,8 @@ class Network:
         """Move all parameters into one vector and leave views of it in the layers."""
         values = self.named_params.values()
         self.params = np.empty_like(next(iter(values)), shape=(sum(value.size for value in values),))
-        self.grads = np.zeros_like(self.params)
+        self.message = np.zeros_like(self.params, shape=(self.params.size + 2,))
+        self.grads = self.message[:-2]  # behind them there is room for what is summed with them: see DataParallel
         start = 0
         for _, layer, key in self._names():
             shape, size = getattr(layer, key).shape, getattr(layer, key).size
