@@ -1,14 +1,18 @@
-"""The folder of a run: what its files are called, and how those that hold names and values are read.
+"""The folder of a run: what its files are called, and how those that hold names and values are read and written.
 
 Neither NumPy nor anything else that takes its time is imported here: a command reads settings before it loads the rest.
 """
 
 import json
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from dataset.files import replacing
+
 CONFIG, FACTS, CHECKPOINT, MODEL, LOCK = "config.json", "run.json", "checkpoint.npz", "model.npz", ".lock"
+STOP = "stop"  # in a folder of runs: a file that stops all that train there
 CODE = "code"  # the folder with the user's own files that the net was made of
 
 
@@ -30,3 +34,9 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} is damaged: expected names and values in braces, got a {type(content).__name__}")
     return content
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write names and values, whole or not at all; OSError where the disk refuses."""
+    with replacing(path) as file:
+        file.write((json.dumps(content, indent=2, allow_nan=False) + "\n").encode())

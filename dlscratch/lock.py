@@ -32,7 +32,7 @@ def is_held(path: Path) -> bool:
     """Whether some process holds the lock at `path`; a file that is not there, nobody holds."""
     try:
         file = _try(path.open("rb", buffering=0), shared=True)  # so that two who look do not take each other for it
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     if file:
         file.close()

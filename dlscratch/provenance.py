@@ -1,5 +1,6 @@
 """Where a result comes from: the versions, the BLAS library and the commit that made it."""
 
+import functools
 import platform
 import subprocess
 from pathlib import Path
@@ -23,6 +24,7 @@ def provenance() -> dict[str, Any]:
     }
 
 
+@functools.cache  # of a process that trains a thousand runs, the code is that of its beginning
 def _commit() -> str | None:
     if not (ROOT / ".git").exists():
         return None

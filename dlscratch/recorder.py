@@ -3,7 +3,6 @@
 Whatever ends a run, its rows are whole and so is its last checkpoint; `resume` goes on from there.
 """
 
-import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from typing import Any, Self
 
 from dataset.files import replacing
 from dlscratch.checkpoint import Checkpoint
-from dlscratch.folder import CHECKPOINT, CODE, CONFIG, FACTS, LOCK
+from dlscratch.folder import CHECKPOINT, CODE, CONFIG, FACTS, LOCK, write_json
 from dlscratch.functions import Array
 from dlscratch.lock import hold
 from dlscratch.runs import Run
@@ -83,12 +82,9 @@ class Recorder:
     def __enter__(self) -> Self:
         for left in self.folder.glob(".*.part"):  # of a process that was killed
             left.unlink()
-        for name, content in self.sources.items():
-            (self.folder / CODE).mkdir(exist_ok=True)
-            with replacing(self.folder / CODE / name) as file:
-                file.write(content)
-        _write_json(self.folder / FACTS, self.facts)
-        _write_json(self.folder / CONFIG, self.config)  # last: with it the folder is a run
+        keep_code(self.folder, self.sources)
+        write_json(self.folder / FACTS, self.facts)
+        write_json(self.folder / CONFIG, self.config)  # last: with it the folder is a run
         for table, end in self._ends.items():
             self._cut(table, end)
         return self
@@ -100,7 +96,7 @@ class Recorder:
         if error is not None and not isinstance(error, KeyboardInterrupt):
             self.facts["reason"] = str(error) or type(error).__name__
         try:
-            _write_json(self.folder / FACTS, self.facts)
+            write_json(self.folder / FACTS, self.facts)
         except OSError:
             if not error:  # the first error is the one to tell
                 raise
@@ -134,8 +130,8 @@ class Recorder:
 def make_folder(out: str | PathLike[str] | None, slug: str) -> Path:
     """Make the folder of a new run: `out`, which is new or empty, or a fresh one under runs/.
 
-    What a process leaves that is killed before its run has a config.json counts as nothing. Fresh names hold the time,
-    the slug and four random digits, and are retried until mkdir finds one unused.
+    What a process leaves that is killed before its run has a config.json counts as nothing. Fresh names are retried
+    until mkdir finds one unused.
     """
     if out is not None:
         folder = Path(out).expanduser()
@@ -146,22 +142,29 @@ def make_folder(out: str | PathLike[str] | None, slug: str) -> Path:
         return folder
     Path("runs").mkdir(exist_ok=True)
     while True:
-        folder = Path("runs", f"{_stamp()}-{slug}-{secrets.token_hex(2)}")
+        folder = fresh_name(slug)
         with suppress(FileExistsError):
             folder.mkdir()
             return folder
+
+
+def fresh_name(slug: str) -> Path:
+    """A new folder under runs/, which is not made yet: the time, the slug and four random digits."""
+    return Path("runs", f"{_stamp()}-{slug}-{secrets.token_hex(2)}")
+
+
+def keep_code(folder: Path, sources: Mapping[str, bytes]) -> None:
+    """Write the user's own files of code, by name, to where a run keeps its copies."""
+    for name, content in sources.items():
+        (folder / CODE).mkdir(exist_ok=True)
+        with replacing(folder / CODE / name) as file:
+            file.write(content)
 
 
 def is_left_over(path: Path) -> bool:
     """Whether a file may be left by a process that was killed before its run had a config.json."""
     own_code = path.name == CODE and path.with_name(LOCK).exists()  # not what somebody else keeps under that name
     return path.name in (LOCK, FACTS) or own_code or path.suffix == ".part"
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write names and values, whole or not at all; OSError where the disk refuses."""
-    with replacing(path) as file:
-        file.write((json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def _append_whole(file: FileIO, line: str) -> None:

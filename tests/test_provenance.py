@@ -10,6 +10,13 @@ import pytest
 from dlscratch import provenance
 
 
+@pytest.fixture(autouse=True)
+def asked_for_the_first_time():
+    provenance._commit.cache_clear()
+    yield
+    provenance._commit.cache_clear()
+
+
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
     """A repository with one commit, in place of the project's own."""
@@ -40,6 +47,8 @@ def test_versions_library_and_machine_are_noted():
 def test_the_commit_is_noted_and_whether_anything_was_changed_since(clone, tmp_path):
     assert provenance.provenance()["commit"] == clone
     (tmp_path / "file").write_text("changed", encoding="utf-8")
+    assert provenance.provenance()["commit"] == clone  # whose code this process has
+    provenance._commit.cache_clear()
     assert provenance.provenance()["commit"] == f"{clone}-dirty"
 
 
