@@ -146,8 +146,8 @@ def learned(net, x, t, settings):
 def of_run(folder, asked):
     """The net of a run, after the first images that it learned from."""
     from dlscratch.data import check_data, load_data
-    from dlscratch.job import load_net
     from dlscratch.runs import Run
+    from dlscratch.saved_net import load_net
 
     run = Run.open(folder)
     net = load_net(run)

@@ -48,8 +48,8 @@ def parse_options() -> argparse.Namespace:
 def load(folder: str):
     """The net of the run; ValueError if it reads anything but images like those of MNIST."""
     from dataset.strokes import SIDE
-    from dlscratch.job import load_net
     from dlscratch.runs import Run
+    from dlscratch.saved_net import load_net
 
     try:
         run = Run.open(folder)

@@ -41,10 +41,10 @@ def main() -> int:
     limit_blas_threads(1)
     with interrupted_later():
         from dlscratch.data import check_data, load_data
-        from dlscratch.job import load_net
         from dlscratch.report import examine
         from dlscratch.report_text import as_text
         from dlscratch.runs import Run
+        from dlscratch.saved_net import load_net
         from dlscratch.settings import Settings
 
     run = Run.open(options.run)
