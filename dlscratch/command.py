@@ -47,12 +47,25 @@ def new_parser(about: str | None, *codes: int) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=about, formatter_class=form, epilog=f"exit codes: {told}")
 
 
+def option_value(name: str) -> str | None:
+    """What the command line says to one option, before any other one is read and may be found wrong."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(name, dest="value", nargs="?")
+    value: str | None = parser.parse_known_args()[0].value
+    return value
+
+
 def limit_blas_threads(count: int) -> None:
     """Let matrix products use `count` threads. BLAS reads this once, when NumPy is first imported."""
     if "numpy" in sys.modules:
         raise RuntimeError("the number of BLAS threads is set before NumPy is imported, and it is imported already")
     for name in BLAS_THREADS:
         os.environ[name] = str(count)
+
+
+def blas_threads() -> str | None:
+    """The number of threads that the surroundings ask of BLAS, if they do."""
+    return next((os.environ[name] for name in BLAS_THREADS if name in os.environ), None)
 
 
 def run_command(main: Callable[[], int]) -> NoReturn:
@@ -64,7 +77,7 @@ def run_command(main: Callable[[], int]) -> NoReturn:
     codecs.register_error("plain", _plain)
     for stream in (sys.stdout, sys.stderr):
         if stream:  # a name that the terminal's encoding lacks is no reason to fail
-            stream.reconfigure(errors="plain")  # type: ignore[union-attr]
+            stream.reconfigure(errors="plain", line_buffering=True)  # type: ignore[union-attr]
     requests: list[int] = []
 
     def interrupt(request: int, _: object) -> NoReturn:
@@ -88,7 +101,7 @@ def run_command(main: Callable[[], int]) -> NoReturn:
         if requests:  # some code, cut off, turns the interruption into a failure of its own
             code = _tell("interrupted", INTERRUPTED)
         elif isinstance(error, TOLD) and not isinstance(error, ZeroDivisionError):
-            code = _tell(_sentence(error), _exit_code(error))
+            code = _tell(sentence(error), exit_code(error))
         else:  # nobody's input, but a bug of ours
             raise
     sys.exit(code)
@@ -213,7 +226,8 @@ def _tell(sentence: str, code: int) -> int:
     return code
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """What is told of an error."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, MemoryError):
@@ -226,7 +240,12 @@ def _sentence(error: Exception) -> str:
     return str(error)
 
 
-def _exit_code(error: Exception) -> int:
+def exit_code(error: BaseException) -> int:
+    """What the program ends with that is left by this error."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else bool(error.code)
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
     if isinstance(error, ImportError):
         return ERROR
     from dataset import DataError

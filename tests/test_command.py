@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -93,6 +94,18 @@ def test_names_are_taken_in_any_case():
         parse("lion")
 
 
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("--out x --distributed mpi --lr", "mpi"), ("--distributed=mpi", "mpi"), ("--distr mpi", "mpi"),
+        ("--distributed", None), ("--d 0.1", "0.1"), ("mpi", None), ("", None),
+    ],
+)  # fmt: skip
+def test_one_option_can_be_asked_for_before_all_others(words, value, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train.py", *words.split()])
+    assert command.option_value("--distributed") == value
+
+
 def test_threads_are_refused_once_numpy_is_there():
     import numpy  # noqa: F401
 
@@ -110,6 +123,12 @@ def test_threads_reach_the_environment_before_numpy():
 def test_a_division_by_zero_is_a_bug_and_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         command.run_command(lambda: 1 // 0)
+
+
+def test_what_is_printed_is_there_at_once_also_in_a_pipe():
+    script = "import os; from dlscratch.command import run_command; run_command(lambda: print('one') or os._exit(0))"
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    assert subprocess.check_output([sys.executable, "-c", script], env=buffered, text=True) == "one\n"
 
 
 def test_a_closed_stdout_is_no_traceback(monkeypatch):
