@@ -11,6 +11,7 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 import argparse
 import shlex
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 try:
@@ -23,10 +24,13 @@ try:
         interrupted_later,
         limit_blas_threads,
         new_parser,
+        option_value,
         run_command,
         uninterrupted,
     )
     from dlscratch.folder import CODE, CONFIG, FACTS, config_of
+    from dlscratch.mpi import mpi_ranks
+    from dlscratch.ranks import ALONE, Ranks
     from dlscratch.settings import Settings, add_options, given
 except ModuleNotFoundError as error:
     sys.exit(f"train.py: {error}; in the folder that holds setup.cfg, run: python -m pip install -e .")
@@ -39,6 +43,7 @@ def parse_options() -> argparse.Namespace:
     start.add_argument("--config", type=filled, metavar="FILE", help="a run to repeat: its folder, or its config.json")
     start.add_argument("--resume", type=filled, metavar="RUN", help="go on with the run in this folder")
     option("--out", type=filled, metavar="DIR", help="the run's folder, new or empty (a fresh one under runs/)")
+    option("--distributed", choices=["mpi"], help="share each batch among the processes that mpiexec has started")
     option("--report", action="store_true", help="write a report of the run when it is finished")
     option("--dry-run", action="store_true", help="say what would be trained, and stop")
     option("--quiet", action="store_true", help="print the results only, and what is wrong")
@@ -69,9 +74,24 @@ def copies_of(options: argparse.Namespace, settings: Settings) -> dict[str, str]
     return {name: copy for name, copy in settings.copies_in(folder / CODE).items() if name not in given(options)}
 
 
+def wanted_ranks() -> AbstractContextManager[Ranks]:
+    """The processes that train together: this one alone, unless the command line asks for more.
+
+    Asked for before all other options, so that what is wrong with those is told once.
+    """
+    return mpi_ranks() if option_value("--distributed") == "mpi" else nullcontext(ALONE)
+
+
 def main() -> int:
-    options = parse_options()
-    settings = read_settings(options)
+    with wanted_ranks() as ranks:
+        options = parse_options()
+        job, old = prepare(options, ranks)
+        return DONE if options.dry_run else train(options, job, old)
+
+
+def prepare(options: argparse.Namespace, ranks: Ranks) -> tuple:
+    """What is to be trained, and the run that it goes on with, if any. The first rank reads for all."""
+    settings = ranks.from_first(lambda: read_settings(options))
     limit_blas_threads(settings.threads)  # for NumPy, which reads it when it is first imported: on the next lines
     with interrupted_later():
         import numpy as np
@@ -79,21 +99,25 @@ def main() -> int:
 
         from dlscratch.data import load_data
         from dlscratch.job import Job
-        from dlscratch.recorder import make_folder
         from dlscratch.runs import Run
 
     np.seterr(all="ignore")  # numbers that overflow show in the loss, at which training stops
-    old = Run.open(options.resume) if options.resume else None
-    data = load_data(settings)
+    old = ranks.from_first(lambda: Run.open(options.resume) if options.resume else None)
+    data = ranks.from_first(lambda: load_data(settings))
     if data.note:
         print(data.note, file=sys.stderr)
-    job = Job(settings, data, copies_of(options, settings))
+    job = Job(settings, data, copies_of(options, settings), ranks)
     if not options.quiet:
         describe(job)
-    if options.dry_run:
-        return DONE
+    return job, old
 
-    folder = old.folder if old else make_folder(options.out, f"{Path(data.name).resolve().name}-{settings.optimizer}")
+
+def train(options: argparse.Namespace, job, old) -> int:
+    """Train, and say how well it went. The first rank writes for all."""
+    from dlscratch.recorder import make_folder
+
+    slug = f"{Path(job.data.name).resolve().name}-{job.settings.optimizer}"
+    folder = old.folder if old else job.ranks.from_first(lambda: make_folder(options.out, slug))
     recorder = job.recorder(folder, old)
     if old:
         if old.status == "finished" and job.step == job.steps:
@@ -106,8 +130,8 @@ def main() -> int:
     if not options.quiet:
         print(f"recorded in {folder}")
     accuracy = recorder.facts["test_accuracy"]
-    print(f"test accuracy {accuracy:.4f}" + (" on strokes, not on MNIST" if data.note else ""))
-    if options.report:
+    print(f"test accuracy {accuracy:.4f}" + (" on strokes, not on MNIST" if job.data.note else ""))
+    if options.report and not job.ranks.rank:
         report(job, folder)
     return DONE
 
@@ -127,12 +151,20 @@ def record(job, recorder, quiet: bool) -> None:
         with interrupted_later() as interrupts, recorder:
             learn(job, recorder, interrupts, quiet)
     except KeyboardInterrupt:
-        resume = f"{shlex.join(['python', sys.argv[0], '--resume', str(folder)])} goes on from there"
-        then = f"{folder} is finished" if recorder.facts["status"] == "finished" else resume
+        resume = f"{command(job.ranks)} --resume {shlex.quote(str(folder))} goes on from there"
+        then = f"{folder} is finished" if recorder.facts.get("status") == "finished" else resume
         raise KeyboardInterrupt(f"interrupted; {then}") from None
     finally:
         with uninterrupted():
-            draw(folder, quiet)
+            if not job.ranks.rank:
+                draw(folder, quiet)
+
+
+def command(ranks: Ranks) -> str:
+    """How this program is started on so many ranks."""
+    if ranks.size == 1:
+        return shlex.join(["python", sys.argv[0]])
+    return f"mpiexec -n {ranks.size} {shlex.join(['python', '-m', 'mpi4py', sys.argv[0], '--distributed', 'mpi'])}"
 
 
 def learn(job, recorder, interrupts, quiet: bool) -> None:
@@ -163,8 +195,8 @@ def report(job, folder: Path) -> None:
 
 def note_changes(old, new) -> None:
     """Say what has changed under a run that is resumed, and may change its last digits."""
-    for name in ("versions", "blas", "machine"):
-        if old.get(name) != new[name]:
+    for name in ("versions", "blas", "machine", "ranks"):
+        if ({"ranks": 1} | old).get(name) != new[name]:
             print(f"note: the run began with {name} {old.get(name)}, now they are {new[name]}", file=sys.stderr)
 
 

@@ -9,11 +9,25 @@ limit_blas_threads(1)  # before NumPy comes: on matrices this small a second thr
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from small_job import write_digits  # noqa: E402
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """A folder with a small data set."""
+    return write_digits(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    """What takes most of the time is left out: fsync, which is for the death of the machine itself, and asking git."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr("dlscratch.provenance._commit", lambda: None)
 
 
 @pytest.fixture(scope="session")

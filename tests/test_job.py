@@ -1,7 +1,6 @@
 """A job that is stopped and restored equals one that was left alone; and what it learns from, records and refuses."""
 
 import json
-import os
 import re
 import shutil
 from contextlib import suppress
@@ -18,13 +17,16 @@ from dataset import DataError
 from dataset.idx import read_idx, write_idx
 from dlscratch.checkpoint import Checkpoint
 from dlscratch.data import load_data
-from dlscratch.job import Job, load_net
+from dlscratch.job import Job
 from dlscratch.models import MultiLayerNet
 from dlscratch.network import Network
 from dlscratch.optim import OPTIMIZERS, Adam
 from dlscratch.runs import Run
+from dlscratch.saved_net import load_net
 from dlscratch.settings import Settings
 from dlscratch.training import Diverged
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
 
 # 8 steps an epoch, its last batch smaller when shuffled; the indices of 16 random batches are drawn at once
 STEPS, EXAMPLES, BATCH = 27, 50, 7
@@ -45,13 +47,6 @@ def settings(digits):
 @pytest.fixture(scope="module")
 def data(settings):
     return load_data(settings)
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch):
-    """What takes most of the time is left out: fsync, which is for the death of the machine itself, and asking git."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-    monkeypatch.setattr("dlscratch.provenance._commit", lambda: None)
 
 
 def stop_at_once():

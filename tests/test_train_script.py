@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from interruptions import compare
-from small_job import SCRIPTS, environment, write_digits
+from small_job import SCRIPTS, environment
 from user_nets import write_net
 
 from dlscratch.checkpoint import Checkpoint
@@ -25,11 +25,6 @@ from dlscratch.runs import Run, find_runs, read_table
 TRAIN = SCRIPTS / "train.py"
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals and limits as POSIX has them")
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    return write_digits(tmp_path_factory.mktemp("digits"))
 
 
 @pytest.fixture
