@@ -122,14 +122,22 @@ class Settings:
         others = [name for name in left_open if changes.get(name, getattr(self, name)) != getattr(self, name)]
         return self.changed({**{choice: None for name in others for choice in left_open[name]}, **changes})
 
+    @property
+    def source(self) -> Self:
+        """Of these settings those that say what is learned from, all others as they are by default."""
+        return type(self)(**{name: getattr(self, name) for name in ("dataset", "data_dir", "examples", "validation")})
+
+    @property
+    def user_code(self) -> dict[str, tuple[Path, str]]:
+        """For each setting that names a file of the user's, that file and what is taken of it."""
+        texts = {name: str(getattr(self, name)) for name in ("model", "activation")}
+        parts = {name: text.rpartition(":") for name, text in texts.items() if is_user_code(text)}
+        return {name: (Path(file).expanduser(), function) for name, (file, _, function) in parts.items()}
+
     def copies_in(self, folder: Path) -> dict[str, str]:
         """For each setting that names a file of the user's, the same with the copy in `folder`, if there is one."""
-        copies = {}
-        for name in ("model", "activation"):
-            file, _, function = (text := str(getattr(self, name))).rpartition(":")
-            if is_user_code(text) and (copy := folder / Path(file).name).is_file():
-                copies[name] = f"{copy}:{function}"
-        return copies
+        copies = {name: (folder / file.name, function) for name, (file, function) in self.user_code.items()}
+        return {name: f"{copy}:{function}" for name, (copy, function) in copies.items() if copy.is_file()}
 
     def resumed(self, changes: Mapping[str, Any]) -> Self:
         """These settings to go on with; ValueError names the change that would make the run another one."""
