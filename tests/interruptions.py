@@ -1,14 +1,18 @@
 """Interrupt trainings at random moments, by Ctrl-C and by kill -9, resume them, and compare with one left alone.
 
     python tests/interruptions.py --count 200
+    python tests/interruptions.py --count 10 --sweep 100
+    python tests/interruptions.py --count 20 --search
 
 A moment may lie anywhere in the life of the process: while libraries load, in a step, while a row or a checkpoint is
 being written. After each one, every row that was on disk before is still there (of a resumed run: every row that its
 checkpoint counts) and all rows equal those of the uninterrupted run; at the end tables (but for seconds) and
-parameters are the same, byte for byte.
+parameters are the same, byte for byte. With --sweep, one command trains so many runs, and its workers are killed.
+With --search, a command that halves its arms is interrupted itself, and repeated.
 """
 
 import argparse
+import os
 import random
 import re
 import signal
@@ -21,13 +25,15 @@ from pathlib import Path
 
 import numpy as np
 from small_job import SCRIPTS, environment, write_digits
+from system import workers_of
 
 from dlscratch.checkpoint import Checkpoint
-from dlscratch.folder import CHECKPOINT, CONFIG
+from dlscratch.folder import CHECKPOINT, CONFIG, read_json
 from dlscratch.recorder import is_left_over
 from dlscratch.runs import Run
+from dlscratch.search import WINNER
 
-TRAIN = SCRIPTS / "train.py"
+TRAIN, EXPERIMENT = SCRIPTS / "train.py", SCRIPTS / "experiment.py"
 STEPS, BATCH = 401, 30  # not a whole number of epochs, nor of what the samplers draw at once
 SETTINGS = [
     (sampler, optimizer, every)
@@ -42,12 +48,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=200, metavar="N", help="interruptions (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="for the moments (%(default)s)")
+    parser.add_argument("--sweep", type=int, metavar="N", help="kill the workers of an experiment of N runs instead")
+    parser.add_argument("--search", action="store_true", help="interrupt a search with successive halving instead")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        seen = torture(Path(folder), options.count, options.seed)
+        if options.sweep:
+            kills = kill_workers(Path(folder), options.sweep, options.count, options.seed)
+            print(f"{kills} workers killed, and all {options.sweep} runs equal those that were left alone")
+            return
+        test = interrupt_search if options.search else torture
+        seen = test(Path(folder), options.count, options.seed)
     for what, count in sorted(seen.items()):
         print(f"{count:5} {what}")
-    print("every resumed run equals the one that was left alone")
+    print("what was resumed equals what was left alone")
 
 
 def torture(folder: Path, count: int, seed: int = 0) -> dict[str, int]:
@@ -77,6 +90,64 @@ def torture(folder: Path, count: int, seed: int = 0) -> dict[str, int]:
         if count == 0:
             return seen
     raise AssertionError
+
+
+def kill_workers(folder: Path, runs: int, kills: int, seed: int = 0) -> int:
+    """Train runs twice, and once kill random workers as they go; how many were killed."""
+    rng, killed = random.Random(seed), 0
+    write_digits(folder / "digits")
+    command = [
+        sys.executable, EXPERIMENT, "--dataset", folder / "digits", "--hidden", 8, "--batch-size", 1,
+        "--steps", 2000, "--vary", "lr=0.1,0.2", "--seeds", runs // 2, "--jobs", 2,
+    ]  # fmt: skip
+    finish([*command, "--out", folder / "alone"], folder)
+    process = start([*command, "--out", folder / "killed"], folder)
+    while process.poll() is None:
+        under_way = len(list((folder / "killed").glob("*/steps.csv")))
+        workers = workers_of(process.pid)
+        if killed < kills and workers and under_way > killed * runs // (kills + 1):
+            os.kill(rng.choice(workers), signal.SIGKILL)
+            killed += 1
+        time.sleep(0.05)
+    said = process.communicate()
+    assert (process.returncode, said[1], said[0].count(": accuracy ")) == (0, "", runs), said
+    for run in (folder / "alone").glob("lr=*"):
+        compare(Run.open(folder / "killed" / run.name), Run.open(run))
+    return killed
+
+
+def interrupt_search(folder: Path, count: int, seed: int = 0) -> dict[str, int]:
+    """Interrupt a search `count` times; how often in which way. Its winner and all its nets are as if left alone."""
+    rng, seen, alone = random.Random(seed), {}, folder / "alone"
+    write_digits(folder / "digits")
+    command = [
+        sys.executable, EXPERIMENT, "--dataset", folder / "digits", "--hidden", 8, "--batch-size", 1, "--steps", 2700,
+        "--vary", "lr=log:0.00001..0.01", "--trials", 9, "--halving", 3, "--seeds", 2, "--validation", 50, "--jobs", 2,
+    ]  # fmt: skip
+    began = time.perf_counter()
+    finish([*command, "--out", alone], folder)
+    took = time.perf_counter() - began
+    for number in range(count):
+        search = folder / f"search-{number // 5}"
+        process = start([*command, "--out", search], folder)
+        time.sleep(rng.uniform(0, took))
+        kind = rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+        process.send_signal(kind)
+        said = process.communicate()[1]  # the workers have it open, too: this waits for their end
+        assert "Traceback" not in said or before_our_first_line(said, EXPERIMENT), said
+        assert process.returncode in (0, 130, -kind) or "Traceback" in said, (process.returncode, said)
+        how = kind.name if process.returncode else "had finished"
+        seen[how] = seen.get(how, 0) + 1
+        if number % 5 == 4 or number == count - 1:
+            finish([*command, "--out", search], folder)
+            assert judgement(search) == judgement(alone)
+    return seen
+
+
+def judgement(search: Path) -> tuple[dict, list[bytes]]:
+    """The winner of a search, but for when it ended, and the nets of all runs."""
+    nets = [path.read_bytes() for path in sorted(search.glob("*/model.npz"))]
+    return read_json(search / WINNER) | {"ended": None}, nets
 
 
 def interrupt(command, run: Path, delay: float, kind: signal.Signals, alone: Run) -> str:
@@ -112,10 +183,10 @@ def interrupt(command, run: Path, delay: float, kind: signal.Signals, alone: Run
     return f"{name} {place}"
 
 
-def before_our_first_line(said: str) -> bool:
-    """Whether Python was still on its way to the line of train.py that settles what Ctrl-C does."""
-    settled = TRAIN.read_text(encoding="utf-8").split("signal.SIG_DFL")[0].count("\n") + 1
-    return all(int(line) <= settled for line in re.findall(r'train\.py", line (\d+)', said))
+def before_our_first_line(said: str, script: Path = TRAIN) -> bool:
+    """Whether Python was still on its way to the line of the script that settles what Ctrl-C does."""
+    settled = script.read_text(encoding="utf-8").split("signal.SIG_DFL")[0].count("\n") + 1
+    return all(int(line) <= settled for line in re.findall(rf'{script.name}", line (\d+)', said))
 
 
 def again(command, run: Path):
