@@ -3,18 +3,20 @@
 Tables, pictures and pages all take their numbers from the Comparison that `compare` returns.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from html import escape
 from os import PathLike
+from typing import Self
 
 import numpy as np
 
 from dlscratch.curves import mean_and_band, smooth
 from dlscratch.functions import Array
-from dlscratch.groups import Group, column, make_groups, warnings_about
+from dlscratch.groups import Group, column, few, make_groups, warnings_about
 from dlscratch.runs import Run, find_runs
-from dlscratch.scores import Row, score, score_table, scores_as_csv
+from dlscratch.score_table import score_table, scores_as_csv
+from dlscratch.scores import MOST, Row, rank, score
 from dlscratch.table import Table
 
 AXES = ("step", "epoch", "examples", "seconds")
@@ -49,42 +51,53 @@ class Curve:
     high: Array | None
     n: Array
     singles: tuple[Single, ...]
+    band: str
+
+    def recorded(self) -> Self:
+        """The same without smoothing; nothing is read again."""
+        singles = tuple(replace(single, y=single.raw) for single in self.singles)
+        mean, low, high, n = mean_and_band([single.raw for single in singles], self.band)
+        return replace(self, mean=mean, low=low, high=high, n=n, singles=singles)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Groups of runs, in the order in which they were named; what is unfair about it; and all numbers about them."""
+    """Groups of runs, in the order in which they were named; what is unfair about it; and all numbers about them.
+
+    Of more than MOST groups the best comes first: see `scores.rank`.
+    """
 
     groups: tuple[Group, ...]
     warnings: tuple[str, ...]
     differing: tuple[str, ...]  # the settings in which the groups differ
     axis: str  # the one to draw over, if none is asked for
 
-    def curves(self, quantity: str, *, smoothing: float = SMOOTHING, band: str = "std") -> list[Curve]:
+    def curves(self, quantity: str, *, smoothing: float = SMOOTHING, band: str = "std") -> Iterator[Curve]:
         """The curves of a quantity, loss or accuracy: for each group one on the training set and one on the test set.
 
-        The training loss is that of each step, averaged over `smoothing` epochs; all others are recorded once an epoch,
-        over whole sets, and are not smoothed.
+        One after the other, since all steps of a thousand runs would fill the memory. The training loss is that of each
+        step, averaged over `smoothing` epochs; all others are recorded once an epoch, over whole sets, and are not
+        smoothed.
         """
         if quantity not in QUANTITIES:
             raise ValueError(f"expected loss or accuracy, got {quantity!r}")
-        return [
+        return (
             _curve(number, group, quantity, split, smoothing, band)
             for number, group in enumerate(self.groups)
             for split in SPLITS
-        ]
+        )
 
-    def rows(self) -> list[Row]:
-        """The table, one row a group."""
-        return [score(group, self.groups[0]) for group in self.groups]
+    def rows(self, most: int | None = None) -> list[Row]:
+        """The table, one row a group; of at most so many."""
+        return [score(group, self.groups[0]) for group in self.groups[:most]]
 
     def table(self) -> Table:
-        """The table as text, accuracies and differences in percent; the best of a column stands out."""
-        return score_table(self.rows())
+        """The table as text, accuracies and differences in percent, of the first MOST groups; the best stand out."""
+        return score_table(self.rows(MOST), len(self.groups))
 
     def csv(self) -> str:
-        """The table as CSV, every figure in full; what is not known is left empty."""
-        return scores_as_csv(self.rows())
+        """The table of all groups as CSV, every figure in full, with the settings that differ; see `scores_as_csv`."""
+        return scores_as_csv(self.rows(), [group.settings for group in self.groups])
 
     def _repr_html_(self) -> str:
         return "".join(f"<p>Note: {escape(warning)}</p>" for warning in self.warnings) + self.table().html()
@@ -102,10 +115,14 @@ def compare(runs: Place | Iterable[Place]) -> Comparison:
     found = [run for place in places for run in ([place] if isinstance(place, Run) else find_runs([place]))]
     found = list({run.folder.resolve(): run for run in found}.values())
     begun = [run for run in found if len(run.epochs["epoch"])]
+    others = [run.name for run in found if not len(run.epochs["epoch"])]
     if not begun:
         raise ValueError(f"none of {len(found)} runs has been evaluated yet, so there is nothing to compare")
     groups, differing = make_groups(begun)
-    warnings = [f"{run.name} has no rows yet and is left out" for run in found if run not in begun]
+    if len(groups) > MOST:
+        groups = tuple(sorted(groups, key=rank))
+    are = "have no rows yet and are" if len(others) > 1 else "has no rows yet and is"
+    warnings = [f"{few(others)} {are} left out"] if others else []
     axis = "epoch" if "batch_size" in differing else "step"
     return Comparison(groups, (*warnings, *warnings_about(groups)), differing, axis)
 
@@ -117,7 +134,7 @@ def _curve(number: int, group: Group, quantity: str, split: str, smoothing: floa
     # the mean time of a step, summed up: that of all until then would fall where a slow run ends early
     pace, *_ = mean_and_band([np.diff(single.x["seconds"], prepend=0) for single in singles], "none")
     x = longest.x | {"seconds": np.cumsum(pace)}
-    return Curve(number, group.label, quantity, split, x, mean, low, high, n, singles)
+    return Curve(number, group.label, quantity, split, x, mean, low, high, n, singles, band)
 
 
 def _single(run: Run, quantity: str, split: str, smoothing: float) -> Single:

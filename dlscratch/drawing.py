@@ -3,7 +3,7 @@
 No number is made here: points are chosen from the curves that `dlscratch.compare` made in full length.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from dlscratch.compare import SMOOTHING, Comparison, Curve
 from dlscratch.curves import robust_range, thin
 from dlscratch.functions import Array
 from dlscratch.runs import WATCHED
+from dlscratch.scores import MOST
+from dlscratch.slices import SHOWN
 
 # Okabe and Ito 2008, without their yellow, which white paper swallows; neighbours also differ in grey.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#000000")
@@ -30,8 +32,9 @@ BANDS = {"std": "± one standard deviation", "sem": "± one standard error", "mi
 TOLD = {
     "dataset": "{}", "model": "{}", "hidden": "{} hidden", "optimizer": "{}", "lr": "lr {}", "batch_size": "batch {}",
 }  # fmt: skip
-POINTS, FEW = 500, 50  # of a line: more than a picture or a screen can show; at least
+POINTS = 500  # of a line: more than a picture or a screen can show
 BUDGET = 10_000  # points of all single runs together: a page stays under 8 MB and quick
+SINGLES = 100  # runs that are drawn beside the means
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,31 @@ def style(group: int) -> tuple[str, str]:
     return COLOURS[group % len(COLOURS)], list(MARKERS)[group % len(MARKERS)]
 
 
+def drawn_of(comparison: Comparison) -> Comparison:
+    """What has its curves drawn: all groups, or, if they are more than a table holds, the best one for each colour."""
+    many = len(comparison.groups) > MOST
+    return replace(comparison, groups=comparison.groups[: len(COLOURS)]) if many else comparison
+
+
+def left_out(comparison: Comparison) -> str:
+    """What is not drawn of a comparison, in sentences; empty if all is."""
+    drawn, each = drawn_of(comparison).groups, _singles(drawn_of(comparison))
+    groups = f"Curves: the best {len(drawn)} of {len(comparison.groups):,} groups. "
+    runs = f"Single runs: the first {each} of each group; means and bands are of all. "
+    points = f"Points: about {SHOWN:,} groups, evenly from the best to the worst. "
+    told = {
+        groups: len(drawn) < len(comparison.groups),
+        points: len(comparison.groups) > SHOWN,
+        runs: any(len(group.runs) > each for group in drawn),
+    }
+    return "".join(sentence for sentence, true in told.items() if true).strip()
+
+
+def _singles(comparison: Comparison) -> int:
+    """How many runs of each group are drawn beside the means."""
+    return SINGLES // len(comparison.groups)
+
+
 def shared_settings(comparison: Comparison) -> str:
     """The settings that all groups have in common, those that tell most."""
     config = comparison.groups[0].runs[0].config
@@ -87,20 +115,24 @@ def split_names(comparison: Comparison) -> dict[str, str]:
     return {"train": "train", "test": " or ".join(held)}
 
 
-def lines(curves: Sequence[Curve]) -> list[Line]:
-    """The lines of these curves in the order in which they are drawn, of POINTS points each; of many runs, fewer."""
-    raws, runs, means = [], [], []
-    points = max(FEW, min(POINTS, BUDGET // sum(len(curve.singles) for curve in curves)))
-    for curve in curves:
-        rough = all(np.array_equal(single.raw, single.y, equal_nan=True) for single in curve.singles)
-        for single in curve.singles:
-            line = Line("run", curve.group, curve.split, single.run.name, single.x, single.y, diverged=single.diverged)
-            runs.append(_thinned(line, points, extremes=rough))
-            if not rough:
-                raws.append(_thinned(replace(line, kind="raw", y=single.raw, diverged=False), points, extremes=True))
-        mean = Line("mean", curve.group, curve.split, curve.label, curve.x, curve.mean, curve.low, curve.high, curve.n)
-        means.append(_thinned(mean, POINTS, extremes=rough))
-    return [line for line in (*raws, *runs, *means) if line.y.size]
+def lines(comparison: Comparison, curve: Curve) -> list[Line]:
+    """The lines of a curve of this comparison, of POINTS points each; where there are many runs, of fewer."""
+    each = _singles(comparison)
+    points = min(POINTS, BUDGET // sum(2 * min(len(group.runs), each) for group in comparison.groups))
+    rough = all(np.array_equal(single.raw, single.y, equal_nan=True) for single in curve.singles)
+    drawn = []
+    for single in curve.singles[:each]:
+        line = Line("run", curve.group, curve.split, single.run.name, single.x, single.y, diverged=single.diverged)
+        drawn.append(_thinned(line, points, extremes=rough))
+        if not rough:
+            drawn.append(_thinned(replace(line, kind="raw", y=single.raw, diverged=False), points, extremes=True))
+    mean = Line("mean", curve.group, curve.split, curve.label, curve.x, curve.mean, curve.low, curve.high, curve.n)
+    return [line for line in (*drawn, _thinned(mean, POINTS, extremes=rough)) if line.y.size]
+
+
+def in_order(drawn: Iterable[Line]) -> list[Line]:
+    """These lines in the order in which they are drawn: means on top of runs, and these on what was recorded."""
+    return sorted(drawn, key=lambda line: ("raw", "run", "mean").index(line.kind))
 
 
 def faintness(drawn: Sequence[Line]) -> float:

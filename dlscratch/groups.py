@@ -1,8 +1,9 @@
 """Runs in groups: those that differ only in seed, labelled by what tells the groups apart, and by what is unfair."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from dlscratch.functions import Array
@@ -57,25 +58,32 @@ def seed_of(run: Run) -> int:
 def warnings_about(groups: Sequence[Group]) -> Iterator[str]:
     """What makes a comparison of these groups unfair, or unfinished, in sentences."""
     runs = [run for group in groups for run in group.runs]
-    data = list(
-        {_settings(run)["data"]: f"{run.config.get('dataset')} {_settings(run)['data']}" for run in runs}.values()
-    )
+    settings = [_settings(run) for run in runs]
+    data = {each["data"]: f"{each.get('dataset')} {each['data']}" for each in settings}
     if len(data) > 1:
-        yield f"the runs learned from different data ({', '.join(data)}), so their figures are not comparable"
-    if len(held := _values(runs, "validation")) > 1:
-        yield f"the figures are of different images (validation {', '.join(held)}), so they are not comparable"
-    if len(nets := [value for value in _values(runs, "hidden") if value != "None"]) > 1:
-        yield f"the nets have different sizes (hidden {', '.join(nets)}), which makes a difference of its own"
-    for status in dict.fromkeys(run.status for run in runs if run.status != "finished"):
-        which = [f"{run.name} at step {run.epochs['step'][-1]:.0f}" for run in runs if run.status == status]
-        yield f"{status}, and counted as far as they went: {_few(which)}"
+        yield f"the runs learned from different data ({few(data.values())}), so their figures are not comparable"
+    if len(held := _values(settings, "validation")) > 1:
+        yield f"the figures are of different images (validation {few(held)}), so they are not comparable"
+    if len(nets := [value for value in _values(settings, "hidden") if value != "None"]) > 1:
+        yield f"the nets have different sizes (hidden {few(nets)}), which makes a difference of its own"
+    ended: dict[str, list[Run]] = {}
+    for run in runs:
+        ended.setdefault(run.status, []).append(run)
+    if paused := ended.pop("paused", []):
+        steps = Counter(f"{run.epochs['step'][-1]:.0f}" for run in paused)
+        where = few([f"{count} at step {step}" for step, count in steps.items()], 6)
+        yield f"{len(paused)} of {len(runs)} runs were stopped early, and counted as far as they went: {where}"
+    ended.pop("finished", None)
+    for status, others in ended.items():
+        which = [f"{run.name} at step {run.epochs['step'][-1]:.0f}" for run in others]
+        yield f"{status}, and counted as far as they went: {few(which)}"
     if which := [run.name for run in runs if "note" in run.facts]:
-        yield f"learned from strokes, since MNIST could not be had: {_few(which)}"
+        yield f"learned from strokes, since MNIST could not be had: {few(which)}"
     seeds = [[seed_of(run) for run in group.runs] for group in groups]
     if any(set(each) != set(seeds[0]) for each in seeds):
         yield "the groups have different seeds; differences are taken over those that they share"
     if again := [b.name for group in groups for a, b in pairwise(group.runs) if seed_of(a) == seed_of(b)]:
-        yield f"repeat others, seed and all, and so are no further evidence, but count in n: {_few(again)}"
+        yield f"repeat others, seed and all, and so are no further evidence, but count in n: {few(again)}"
 
 
 def _settings(run: Run) -> dict[str, Any]:
@@ -131,10 +139,10 @@ def _shown(name: str, value: Any) -> str:
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _few(names: Sequence[str]) -> str:
+def few(names: Collection[str], most: int = 3) -> str:
     """Names in a row, but not too many."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return ", ".join(islice(names, most)) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _values(runs: Sequence[Run], name: str) -> list[str]:
-    return list(dict.fromkeys(str(_settings(run).get(name)) for run in runs))
+def _values(settings: Iterable[Mapping[str, Any]], name: str) -> list[str]:
+    return list(dict.fromkeys(str(each.get(name)) for each in settings))

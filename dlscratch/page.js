@@ -1,6 +1,6 @@
 "use strict";
 
-const { groups, splits, curves, start } = JSON.parse(document.getElementById("data").textContent);
+const { groups, splits, curves, names, slices, start } = JSON.parse(document.getElementById("data").textContent);
 const form = document.getElementById("view");
 const AXES = { step: "step", epoch: "epoch", examples: "examples", seconds: "seconds of training" };
 const SIGNS = {
@@ -67,27 +67,61 @@ function* traces(panel, quantity, view) {
   }
 }
 
+const GRID = { gridcolor: "#e9ebee", zeroline: false, linecolor: "#868b94", ticks: "outside", tickcolor: "#868b94" };
+const FONT = { family: "system-ui, sans-serif", size: 13, color: "#1c1e21" };
+
+function layout(plot) {
+  return {
+    width: plot.clientWidth, height: plot.clientHeight, font: FONT,
+    margin: { l: 44, r: 12, t: 32, b: 44 }, showlegend: false, hovermode: "closest", dragmode: "zoom",
+    hoverlabel: { bgcolor: "#fff", font: FONT, align: "left" },
+  };
+}
+
+const bar = (filename) => ({
+  displaylogo: false, modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+  toImageButtonOptions: { format: "svg", filename },
+});
+
 function draw(quantity, view) {
   const plot = document.querySelector(`#${quantity} .plot`);
   const scale = quantity === "loss" ? view.scale : "linear";
   const panel = { ...curves[quantity][view.smooth ? "smooth" : "recorded"], scale };
   const end = Math.max(0, ...panel.lines.map((line) => line.x[view.axis].at(-1))) || 1;
-  const axis = { gridcolor: "#e9ebee", zeroline: false, linecolor: "#868b94", ticks: "outside", tickcolor: "#868b94" };
   const range = panel.range[scale].map((y) => (scale === "log" ? Math.log10(y) : y));
-  const font = { family: "system-ui, sans-serif", size: 13, color: "#1c1e21" };
-  const layout = {
-    width: plot.clientWidth, height: plot.clientHeight, font,
-    margin: { l: 44, r: 12, t: 32, b: 44 }, showlegend: false, hovermode: "closest", dragmode: "zoom",
-    hoverlabel: { bgcolor: "#fff", font, align: "left" },
-    xaxis: { ...axis, title: { text: AXES[view.axis], standoff: 6 }, range: [0, 1.01 * end], uirevision: view.axis, showgrid: false },
-    yaxis: { ...axis, automargin: true, type: scale, range, uirevision: scale + view.smooth, tickformat: "~g", nticks: scale === "log" ? 4 : 8 },
+  const axes = {
+    xaxis: { ...GRID, title: { text: AXES[view.axis], standoff: 6 }, range: [0, 1.01 * end], uirevision: view.axis, showgrid: false },
+    yaxis: { ...GRID, automargin: true, type: scale, range, uirevision: scale + view.smooth, tickformat: "~g", nticks: scale === "log" ? 4 : 8 },
   };
   plot.setAttribute("role", "img");
   plot.setAttribute("aria-label", `Curves of the ${quantity} over ${AXES[view.axis]}; the figures are in the table below`);
-  Plotly.react(plot, [...traces(panel, quantity, view)], layout, {
-    displaylogo: false, modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
-    toImageButtonOptions: { format: "svg", filename: quantity },
-  });
+  Plotly.react(plot, [...traces(panel, quantity, view)], { ...layout(plot), ...axes }, bar(quantity));
+}
+
+// The final accuracy of all groups over a setting: those that have curves look as these do, and lie on top.
+function drawSlice({ setting, log, x, y, groups: places, whole }, plot) {
+  const look = places.map((place) => groups[place] ?? { colour: "#565b63", marker: "circle" });
+  const each = (value) => places.map((place, i) => value(i, place < groups.length)).reverse();
+  const points = {
+    x: each((i) => x[i]), y: each((i) => y[i]), text: each((i) => plain(names[places[i]])), mode: "markers",
+    hovertemplate: "<b>%{text}</b><br>final accuracy %{y:.4f}<extra></extra>",
+    marker: {
+      symbol: each((i) => look[i].marker + (whole[i] ? "" : "-open")), color: each((i) => look[i].colour),
+      size: each((i, curve) => (curve ? 9 : 5)), line: { width: 0 }, opacity: each((i, curve) => (curve ? 1 : 0.4)),
+    },
+  };
+  const axes = {
+    xaxis: { ...GRID, title: { text: plain(setting), standoff: 6 }, type: log ? "log" : "linear", tickformat: "~g", nticks: 5, tickangle: 0, showgrid: false, uirevision: 0 },
+    yaxis: { ...GRID, automargin: true, title: { text: "final accuracy", standoff: 6 }, tickformat: "~g", uirevision: 0 },
+  };
+  plot.setAttribute("role", "img");
+  plot.setAttribute("aria-label", `Final accuracy of ${x.length} groups over ${setting}`);
+  Plotly.react(plot, [points], { ...layout(plot), ...axes }, bar(setting));
+}
+
+function showSlices() {
+  const plots = document.querySelectorAll(".slices .plot");
+  slices.forEach((slice, i) => drawSlice(slice, plots[i]));
 }
 
 function show() {
@@ -117,5 +151,9 @@ for (const name of ["quantity", "axis", "scale"]) form.elements[name].value = st
 for (const name of ["smooth", "band", "runs"]) form.elements[name].checked = start[name];
 form.addEventListener("change", show);
 form.addEventListener("submit", (event) => event.preventDefault());
-addEventListener("resize", show);
-show();
+document.getElementById("slices").hidden = !slices.length;
+document.querySelector(".slices").innerHTML = '<div class="plot"></div>'.repeat(slices.length);
+for (const draw of [show, showSlices]) {
+  addEventListener("resize", draw);
+  draw();
+}

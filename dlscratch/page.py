@@ -18,14 +18,17 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError("plotly is not installed; python -m pip install 'dlscratch[plot]'") from error
 
 from dataset.files import replacing
-from dlscratch.compare import QUANTITIES, Comparison, Curve
+from dlscratch.compare import QUANTITIES, Comparison
 from dlscratch.drawing import (
     BANDS,
     MARKERS,
     STANDARD,
     Line,
     View,
+    drawn_of,
     faintness,
+    in_order,
+    left_out,
     lines,
     shared_settings,
     split_names,
@@ -33,7 +36,12 @@ from dlscratch.drawing import (
     y_range,
 )
 from dlscratch.functions import Array
+from dlscratch.groups import few
+from dlscratch.scores import MOST
+from dlscratch.slices import Slice, slices
 from dlscratch.table import Table
+
+NAMED = 10  # runs of a group whose names are told
 
 
 def save_comparison_page(comparison: Comparison, path: str | PathLike[str], view: View = STANDARD) -> None:
@@ -41,6 +49,7 @@ def save_comparison_page(comparison: Comparison, path: str | PathLike[str], view
 
     OSError where the disk refuses.
     """
+    part, found = drawn_of(comparison), slices(comparison)
     start = {"axis": view.axis or comparison.axis, "quantity": view.quantity or "both"}
     start["scale"] = "log" if view.log else "linear"
     content = {
@@ -48,14 +57,16 @@ def save_comparison_page(comparison: Comparison, path: str | PathLike[str], view
         "style": _read("page.css"),
         "shared": escape(shared_settings(comparison)),
         "warnings": _warnings(comparison.warnings),
-        "explanation": escape(_explanation(view)),
+        "explanation": escape(f"{left_out(comparison)} {_explanation(view)}"),
         "tables": comparison.table().html(heading=True) + _settings(comparison).html("words", heading=True),
         "data": _json(
             {
                 "start": start | {"smooth": view.smoothing > 0, "band": True, "runs": True},
-                "splits": split_names(comparison),
-                "groups": [_group(group.label, i) for i, group in enumerate(comparison.groups)],
-                "curves": {name: _curves(comparison, name, view) for name in QUANTITIES},
+                "splits": split_names(part),
+                "groups": [_group(group.label, i) for i, group in enumerate(part.groups)],
+                "curves": {name: _curves(part, name, view) for name in QUANTITIES},
+                "names": [group.name for group in comparison.groups] if found else [],
+                "slices": [_slice(each) for each in found],
             }
         ),
         "script": _read("page.js"),
@@ -74,14 +85,14 @@ def _read(name: str) -> str:
 
 def _curves(comparison: Comparison, quantity: str, view: View) -> dict[str, Any]:
     """The lines and the range of the y axis by scale, smoothed and as recorded."""
-    widths = {"recorded": 0.0, "smooth": view.smoothing}
-    return {
-        name: _panel(comparison.curves(quantity, smoothing=width, band=view.band)) for name, width in widths.items()
-    }
+    smooth, recorded = [], []
+    for curve in comparison.curves(quantity, smoothing=view.smoothing, band=view.band):
+        smooth += lines(comparison, curve)
+        recorded += lines(comparison, curve.recorded())
+    return {"recorded": _panel(in_order(recorded)), "smooth": _panel(in_order(smooth))}
 
 
-def _panel(curves: Sequence[Curve]) -> dict[str, Any]:
-    drawn = lines(curves)
+def _panel(drawn: Sequence[Line]) -> dict[str, Any]:
     ranges = {scale: y_range(drawn, log=scale == "log") for scale in ("linear", "log")}
     return {"range": ranges, "faint": faintness(drawn), "lines": [_line(line) for line in drawn]}
 
@@ -95,6 +106,11 @@ def _line(line: Line) -> dict[str, Any]:
     content = {name: value for name, value in vars(line).items() if value is not None}
     content["x"] = {axis: _numbers(values) for axis, values in line.x.items()}
     return content | {name: _numbers(content[name]) for name in ("y", "low", "high", "n") if name in content}
+
+
+def _slice(each: Slice) -> dict[str, Any]:
+    numbers = {"x": _numbers(each.x), "y": _numbers(each.y), "groups": each.groups.tolist()}
+    return {"setting": each.setting, "log": each.log, "whole": each.whole.tolist(), **numbers}
 
 
 def _numbers(values: Array) -> list[float | None]:
@@ -123,10 +139,10 @@ def _explanation(view: View) -> str:
 
 def _settings(comparison: Comparison) -> Table:
     rows = []
-    for group in comparison.groups:
+    for group in comparison.groups[:MOST]:
         values = [str(group.settings[name]) for name in comparison.differing]
-        seeds = ", ".join(str(run.config.get("seed")) for run in group.runs)
+        seeds = few([str(run.config.get("seed")) for run in group.runs], NAMED)
         runs = [run.name if run.status == "finished" else f"{run.name} ({run.status})" for run in group.runs]
-        rows.append((group.label, *values, seeds, ", ".join(runs)))
+        rows.append((group.label, *values, seeds, few(runs, NAMED)))
     about = "the settings that differ, and the runs of each group"
     return Table("Settings", about, ("", *comparison.differing, "seeds", "runs"), tuple(rows))

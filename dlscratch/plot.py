@@ -16,6 +16,7 @@ try:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.font_manager import fontManager
+    from matplotlib.gridspec import SubplotSpec
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
     from matplotlib.ticker import LogLocator, NullLocator
@@ -30,7 +31,10 @@ from dlscratch.drawing import (
     Line,
     View,
     described,
+    drawn_of,
     faintness,
+    in_order,
+    left_out,
     lines,
     shared_settings,
     split_names,
@@ -40,6 +44,7 @@ from dlscratch.drawing import (
 from dlscratch.functions import Array
 from dlscratch.report import LayerStatistics
 from dlscratch.runs import WATCHED, Run
+from dlscratch.slices import Slice, slices
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#bbbbbb"  # of Okabe and Ito's colours, told apart by everybody
 DARK = "#565b63"
@@ -77,25 +82,38 @@ def save_comparison(comparison: Comparison, path: str | PathLike[str], view: Vie
     """Draw the groups' loss and accuracy.
 
     Means are thick, with the band around them; single runs are faint behind, recorded losses fainter. A cross marks
-    where a run diverged, on the edge if it left the picture. The ending of `path` gives the format: .png, .svg or .pdf.
+    where a run diverged, on the edge if it left the picture. Of many groups the best are drawn, and below them the
+    final accuracy of all over each setting that was varied in numbers. The ending of `path` gives the format: .png,
+    .svg or .pdf.
     """
     axis, names = view.axis or comparison.axis, (view.quantity,) if view.quantity else QUANTITIES
-    panels = {name: lines(comparison.curves(name, smoothing=view.smoothing, band=view.band)) for name in names}
+    part, found = drawn_of(comparison), slices(comparison)
+    panels = {name: _lines(part, name, view) for name in names}
     width = 72 * len(names)  # of small letters beside each other
     notes = "\n".join(fill(warning, width) for warning in comparison.warnings)
-    handles, labels = zip(*_groups(comparison, width - 8), *_styles(comparison, view.band), strict=True)
+    handles, labels = zip(*_groups(part, width - 8), *_styles(part, view.band), *_points(found), strict=True)
     columns = max(1, width // (8 + max(len(line) for label in labels for line in label.split("\n"))))
     rows = notes.count("\n") + sum(1 + label.count("\n") for label in labels) // columns
+    height, lower = 4.2 + 0.19 * rows, 2.6 * -(-len(found) // (2 * len(names)))
     with _any_script():
-        figure = Figure(figsize=(1 + 4.5 * len(names), 4.2 + 0.19 * rows), layout="constrained")
+        figure = Figure(figsize=(1 + 4.5 * len(names), height + lower), layout="constrained")
         figure.suptitle(_plain(notes), color=ORANGE, fontsize="small", x=0.01, ha="left")
         figure.legend(handles, labels, loc="outside lower left", ncols=columns, frameon=False, fontsize="small")
-        all_axes = figure.subplots(1, len(names), squeeze=False)[0]
-        all_axes[0].set_title(_plain(fill(shared_settings(comparison), width - 8)), fontsize="medium", loc="left")
+        rooms = figure.add_gridspec(2, 1, height_ratios=(3.6, lower)) if found else figure.add_gridspec(1, 1)
+        all_axes = rooms[0].subgridspec(1, len(names)).subplots(squeeze=False)[0]
+        told = "\n".join(fill(text, width - 8) for text in (shared_settings(comparison), left_out(comparison)) if text)
+        all_axes[0].set_title(_plain(told), fontsize="medium", loc="left")
         for axes, (name, drawn) in zip(all_axes, panels.items(), strict=True):
             _draw(axes, drawn, axis, log=view.log and name == "loss")
             axes.set(xlabel=axis, ylabel=name)
+        if found:
+            _draw_slices(figure, rooms[1], found, 2 * len(names), len(part.groups))
         _save(figure, path)
+
+
+def _lines(comparison: Comparison, quantity: str, view: View) -> list[Line]:
+    curves = comparison.curves(quantity, smoothing=view.smoothing, band=view.band)
+    return in_order(line for curve in curves for line in lines(comparison, curve))
 
 
 def _draw(axes: Axes, drawn: Sequence[Line], axis: str, *, log: bool) -> None:
@@ -104,9 +122,7 @@ def _draw(axes: Axes, drawn: Sequence[Line], axis: str, *, log: bool) -> None:
     if log:
         digits = (1, 2, 5) if high > 4 * low else range(1, 10)
         axes.yaxis.set(major_locator=LogLocator(subs=digits), major_formatter="{x:g}", minor_locator=NullLocator())
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color="#eeeeee")
-    axes.set_axisbelow(True)
+    _open_up(axes)
     for line in drawn:
         x, dash, (colour, marker) = line.x[axis], DASHES[line.split], style(line.group)
         if line.kind == "raw":
@@ -124,6 +140,33 @@ def _draw(axes: Axes, drawn: Sequence[Line], axis: str, *, log: bool) -> None:
             axes.plot(x[-1], last, "x", color=colour, markersize=8, markeredgewidth=2, clip_on=False, zorder=4)
 
 
+def _draw_slices(figure: Figure, room: SubplotSpec, found: Sequence[Slice], beside: int, coloured: int) -> None:
+    """At most so many beside each other. A point for each group: the coloured ones look as their curves do."""
+    columns = min(len(found), beside)
+    grid = room.subgridspec(-(-len(found) // columns), columns)
+    for i, each in enumerate(found):
+        _draw_slice(figure.add_subplot(grid[i]), each, coloured)
+
+
+def _draw_slice(axes: Axes, each: Slice, coloured: int) -> None:
+    axes.set(xlabel=_plain(each.setting), ylabel="final accuracy", xscale="log" if each.log else "linear")
+    _open_up(axes)
+    for whole, face in ((True, DARK), (False, "none")):
+        rest = (each.groups >= coloured) & (each.whole == whole)
+        axes.scatter(each.x[rest], each.y[rest], s=9, alpha=0.4, linewidths=0.6, edgecolors=DARK, facecolors=face)
+    for i in np.flatnonzero(each.groups < coloured)[::-1]:  # the best one on top
+        colour, marker = style(int(each.groups[i]))
+        face = colour if each.whole[i] else "none"
+        axes.plot(each.x[i], each.y[i], marker, color=colour, markersize=5, markerfacecolor=face)
+
+
+def _open_up(axes: Axes) -> None:
+    """Two sides are open, and a faint grid is behind."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#eeeeee")
+    axes.set_axisbelow(True)
+
+
 def _groups(comparison: Comparison, width: int) -> Iterator[tuple[Artist, str]]:
     """What names the groups in the legend."""
     for i, group in enumerate(comparison.groups):
@@ -139,6 +182,15 @@ def _styles(comparison: Comparison, band: str) -> Iterator[tuple[Artist, str]]:
         yield Patch(color=DARK, alpha=0.2, linewidth=0), BANDS[band]
     if any(run.status == "diverged" for group in comparison.groups for run in group.runs):
         yield Line2D([], [], color=DARK, linestyle="", marker="x"), "diverged"
+
+
+def _points(found: Sequence[Slice]) -> Iterator[tuple[Artist, str]]:
+    """What explains the points of slices in the legend, as far as they occur."""
+    looks: dict[str, Any] = {"color": DARK, "linestyle": "", "marker": "o", "markersize": 3, "alpha": 0.6}
+    if found:
+        yield Line2D([], [], **looks), "other groups"
+    if not all(each.whole.all() for each in found):
+        yield Line2D([], [], **looks, markerfacecolor="none"), "with runs that ended early"
 
 
 def _plain(text: str) -> str:

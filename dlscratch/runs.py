@@ -29,7 +29,7 @@ WATCHED = {"val": "validation", "test": "test"}  # what Run.held is called in pi
 
 @dataclass(frozen=True)
 class Run:
-    """What lies in the folder of a run. Its tables are read when they are first asked for."""
+    """What lies in the folder of a run. Its tables are read when they are asked for; the short one is kept."""
 
     folder: Path
     config: dict[str, Any]  # the settings
@@ -48,7 +48,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """running, finished, interrupted, diverged or failed; killed, if it ended without a word of its own."""
+        """running, finished, paused, interrupted, diverged or failed; killed, if it ended without a word of its own."""
         status = str(self.facts.get("status"))
         return "killed" if status == "running" and not is_held(self.folder / LOCK) else status
 
@@ -57,11 +57,12 @@ class Run:
         """What it watched itself on, as epochs.csv says it: val (images held back for validation), or test."""
         return "val" if self.config.get("validation") else "test"
 
-    @cached_property
+    @property
     def steps(self) -> dict[str, Array]:
         """The columns of steps.csv by name: step, epoch, examples, seconds, loss (of the batch, before the update), lr.
 
-        Vectors of float64, without rows if the file is not there yet; ValueError if it is damaged.
+        Vectors of float64, without rows if the file is not there yet; ValueError if it is damaged. It is read anew each
+        time: kept for a thousand runs, all steps would fill the memory.
         """
         return self._table("steps", ("step", "epoch", "examples", "seconds", "loss", "lr"))
 

@@ -1,32 +1,34 @@
-"""Groups of runs in figures: the rows of the table that a comparison prints."""
+"""Groups of runs in figures, and in order."""
 
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dlscratch.groups import Group, column, seed_of
-from dlscratch.runs import WATCHED
-from dlscratch.table import Table
+from dlscratch.runs import WATCHED, Run
+
+MOST = 20  # groups in a table
 
 
 @dataclass(frozen=True)
 class Row:
     """A group in figures. Each is a mean over runs with its standard deviation, which is nan for a single run.
 
-    diverged: how many of the n runs did; they count with their last figures. watched: test, or validation where
-    images were held back for it, and then all that is called test here is of these. final, best: test accuracy in the
-    last and in the best row. best_epoch: where the best was. loss: the last test loss. seconds: of training. to_95,
-    to_97: epochs until the test accuracy was first so high, over the reached_95 and reached_97 runs that came so far.
-    difference: of final to that of the first group, over the `pairs` seeds that both have, with its standard error.
+    diverged, paused: how many of the n runs did, or were stopped early by a search; they count with their last figures.
+    step: of these. watched: test, or validation where images were held back for it, and then all that is called test
+    here is of these. final, best: test accuracy in the last and in the best row. best_epoch: where the best was. loss:
+    the last test loss. seconds: of training. to_95, to_97: epochs until the test accuracy was first so high, over the
+    reached_95 and reached_97 runs that came so far. difference: of final to that of the first group, over the `pairs`
+    seeds that both have, with its standard error; what is paused is compared only with what is paused at the same step.
     """
 
     group: str
     n: int
     diverged: int
+    paused: int
+    step: float
     watched: str
     final: float
     final_std: float
@@ -51,12 +53,14 @@ def score(group: Group, first: Group) -> Row:
     best = [int(accuracy.argmax()) for accuracy in accuracies]
     losses = [column(run, "loss", "test")[-1] for run in group.runs]
     to_95, to_97 = (_epochs_to(level, group) for level in (0.95, 0.97))
-    own, others = _final_by_seed(group), _final_by_seed(first)
-    differences = [own[seed] - others[seed] for seed in own.keys() & others.keys()]
+    own, others = _finals(group), _finals(first)
+    differences = [own[pair] - others[pair] for pair in own.keys() & others.keys()]
     return Row(
         group=group.name,
         n=len(group.runs),
         diverged=sum(run.status == "diverged" for run in group.runs),
+        paused=sum(run.status == "paused" for run in group.runs),
+        step=_mean([run.epochs["step"][-1] for run in group.runs]),
         watched=WATCHED[group.runs[0].held],
         final=_mean([accuracy[-1] for accuracy in accuracies]),
         final_std=_std([accuracy[-1] for accuracy in accuracies]),
@@ -65,7 +69,7 @@ def score(group: Group, first: Group) -> Row:
         best_epoch=_mean([run.epochs["epoch"][i] for run, i in zip(group.runs, best, strict=True)]),
         loss=_mean(losses),
         loss_std=_std(losses),
-        seconds=_mean([max([*run.epochs["seconds"][-1:], *run.steps["seconds"][-1:]]) for run in group.runs]),
+        seconds=_mean([_seconds(run) for run in group.runs]),
         to_95=_mean(to_95),
         reached_95=len(to_95),
         to_97=_mean(to_97),
@@ -82,69 +86,35 @@ def _epochs_to(level: float, group: Group) -> list[float]:
     return [float(epoch[reached.argmax()]) for epoch, reached in curves if reached.any()]
 
 
-def _final_by_seed(group: Group) -> dict[int, float]:
-    """The last test accuracy for each seed: the mean, where a seed is there more than once."""
-    finals: dict[int, list[float]] = {}
+def _finals(group: Group) -> dict[tuple[int, float], float]:
+    """The last test accuracy by seed, and by step if it was paused; the mean, where there is more than one."""
+    finals: dict[tuple[int, float], list[float]] = {}
     for run in group.runs:
-        finals.setdefault(seed_of(run), []).append(column(run, "accuracy", "test")[-1])
-    return {seed: _mean(values) for seed, values in finals.items()}
+        step = run.epochs["step"][-1] if run.status == "paused" else np.inf
+        finals.setdefault((seed_of(run), step), []).append(column(run, "accuracy", "test")[-1])
+    return {pair: _mean(values) for pair, values in finals.items()}
 
 
-def score_table(rows: Sequence[Row]) -> Table:
-    """The rows as text, accuracies in percent; the best of a column stands out."""
-    shown = tuple(_cells(row, first=i == 0) for i, row in enumerate(rows))
-    columns = {2: [-row.final for row in rows], 3: [-row.best for row in rows], 5: [row.loss for row in rows]}
-    best = frozenset(
-        (i, j)
-        for j, values in columns.items()
-        for i, x in enumerate(values)
-        if len(rows) > 1 and x == np.fmin.reduce(values)
-    )
-    watched = " or ".join(dict.fromkeys(row.watched for row in rows))
-    about = (
-        f"{watched} accuracy in %, final and best, mean±std of n runs; epoch of the best; last {watched} loss; seconds "
-        "of training; epochs to 95 and 97 %; Δ: final less that of the first group, over shared seeds, ±standard error"
-    )
-    header = ("", "n", "final", "best", "epoch", "loss", "sec", "95 %", "97 %", "Δ")
-    return Table("Comparison", about, header, shown, best)
+def _seconds(run: Run) -> float:
+    """The last row of epochs.csv is where a run ended, unless something else than its end or a pause ended it."""
+    tables = [run.epochs] if run.status in ("finished", "paused") else [run.epochs, run.steps]
+    return float(max(seconds for table in tables for seconds in table["seconds"][-1:]))
 
 
-def scores_as_csv(rows: Sequence[Row]) -> str:
-    """The rows as CSV, one column for each figure, in full; what is not known is left empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [each.name for each in fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: "" if value != value else value for name, value in asdict(row).items()})
-    return text.getvalue()
+def rank(group: Group) -> tuple[float, float, float]:
+    """What brings groups into order, the best first: the share of their steps that all of its runs have taken; then its
+    final test accuracy; then its loss. Of a run that diverged or failed the share is 0.
+    """
+    shares = [_share(run) for run in group.runs]
+    accuracy, loss = (_mean([column(run, name, "test")[-1] for run in group.runs]) for name in ("accuracy", "loss"))
+    return -min(shares), -accuracy, float(np.nan_to_num(loss, nan=np.inf))
 
 
-def _cells(row: Row, *, first: bool) -> tuple[str, ...]:
-    difference = "" if first else _spread(row.difference, row.difference_sem, sign="+")
-    return (
-        row.group + (f" ({row.diverged} diverged)" if row.diverged else ""),
-        str(row.n),
-        _spread(row.final, row.final_std),
-        _spread(row.best, row.best_std),
-        f"{row.best_epoch:.1f}",
-        f"{row.loss:.4f}" if row.loss < 1000 else f"{row.loss:.1e}",
-        f"{row.seconds:.1f}" if row.seconds < 100 else f"{row.seconds:.0f}",
-        _reached(row.to_95, row.reached_95, row.n),
-        _reached(row.to_97, row.reached_97, row.n),
-        difference,
-    )
-
-
-def _spread(mean: float, spread: float, sign: str = "") -> str:
-    if np.isnan(mean):
-        return "-"
-    return f"{100 * mean:{sign}.2f}" + ("" if np.isnan(spread) else f"±{100 * spread:.2f}")
-
-
-def _reached(epochs: float, count: int, n: int) -> str:
-    if not count:
-        return "-"
-    return f"{epochs:.1f}" + (f" ({count}/{n})" if count < n else "")
+def _share(run: Run) -> float:
+    if run.status in ("finished", "diverged", "failed"):
+        return float(run.status == "finished")
+    steps = run.config.get("steps")
+    return float(run.epochs["step"][-1] / steps) if isinstance(steps, int) and steps else 0.0
 
 
 def _mean(values: Sequence[Any]) -> float:

@@ -1,6 +1,7 @@
 """Compare runs: which learned better? Runs that differ only in seed form a group.
 
-RUN is the folder of a run, or a folder that holds some, however deep. Prints a table; --out draws the curves.
+RUN is the folder of a run, or a folder that holds some, however deep. Prints a table; --out draws the curves. Of more
+than 20 groups the best come first and are compared with, and only these are shown; --csv FILE holds all.
 """
 
 import signal
@@ -66,9 +67,9 @@ def main() -> int:
         from dlscratch.compare import compare
 
     comparison = compare(options.runs)
+    table = comparison.table()
     for warning in comparison.warnings:
         print(f"note: {warning}", file=sys.stderr)
-    table = comparison.table()
     if "-" not in (options.csv, options.markdown):
         print(table.text(bold=may_be_bold()))
     for file, text in ((options.csv, comparison.csv), (options.markdown, table.markdown)):

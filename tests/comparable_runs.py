@@ -62,3 +62,10 @@ def write_groups(folder):
         for seed in range(3):
             write_run(folder / f"{lr}-{seed}", lr=lr, seed=seed)
     return folder
+
+
+def write_arms(folder, count):
+    """As many groups of one run, with learning rates of 1, 2, ...: each is better than the one before."""
+    for i in range(count):
+        write_run(folder / f"{i:04}", [1 - 0.5 * i / count], steps=1, lr=1.0 + i)
+    return folder

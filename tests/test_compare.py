@@ -1,16 +1,20 @@
 """Runs side by side: which belong together, what they are called, what is unfair about them, and all their figures."""
 
+import cProfile
 import csv
 import json
+import pstats
+import tracemalloc
 
 import numpy as np
 import pytest
-from comparable_runs import write_run
+from comparable_runs import write_arms, write_run
 
 from dlscratch.compare import compare
 from dlscratch.curves import smooth
 from dlscratch.drawing import described
 from dlscratch.runs import Run
+from dlscratch.scores import MOST, rank
 
 
 @pytest.fixture
@@ -69,14 +73,14 @@ def test_the_table_by_hand(tmp_path):
     assert (first.best, first.best_std) == pytest.approx((0.965, 0.005 * 2**0.5))
     assert first.best_epoch == 1.5
     assert (first.loss, first.loss_std) == pytest.approx((0.09, 0.01 * 2**0.5))
-    assert first.seconds == pytest.approx(0.4)
+    assert first.seconds == pytest.approx(0.3)
     assert (first.to_95, first.reached_95) == (1.5, 2)
     assert (first.to_97, first.reached_97) == (2, 1)
     assert (first.difference, first.difference_sem) == (0, 0)
     assert second.difference == pytest.approx(0.0225)
     assert second.difference_sem == pytest.approx(0.0025)  # half of |0.025 - 0.020|
     assert compare(tmp_path).table().rows[0] == (
-        "lr=0.1", "2", "94.50±0.71", "96.50±0.71", "1.5", "0.0900", "0.4", "1.5", "2.0 (1/2)", "",
+        "lr=0.1", "2", "94.50±0.71", "96.50±0.71", "1.5", "0.0900", "0.3", "1.5", "2.0 (1/2)", "",
     )  # fmt: skip
     assert compare(tmp_path).table().rows[1][-1] == "+2.25±0.25"
 
@@ -104,7 +108,7 @@ def test_what_was_never_reached_and_what_is_no_number_is_left_open(tmp_path):
 def test_csv_table_and_curves_hold_the_same_numbers(folder):
     comparison = compare(folder)
     rows = list(csv.DictReader(comparison.csv().splitlines()))
-    for row, cells, curve in zip(rows, comparison.table().rows, comparison.curves("accuracy")[1::2], strict=True):
+    for row, cells, curve in zip(rows, comparison.table().rows, list(comparison.curves("accuracy"))[1::2], strict=True):
         assert float(row["final"]) == curve.mean[-1]
         assert cells[2].startswith(f"{100 * float(row['final']):.2f}")
         assert curve.high[-1] - curve.mean[-1] == pytest.approx(float(row["final_std"]))
@@ -198,6 +202,13 @@ def test_of_many_names_only_a_few_are_told(tmp_path):
     )
 
 
+def test_many_runs_without_rows_are_told_in_one_sentence(tmp_path):
+    for i in range(5):
+        (write_run(tmp_path / f"empty{i}") / "epochs.csv").unlink()
+    write_run(tmp_path / "full")
+    assert compare(tmp_path).warnings == ("empty0, empty1, empty2 and 2 more have no rows yet and are left out",)
+
+
 def test_seconds_never_run_backwards_where_a_slow_run_ends_early(tmp_path):
     write_run(tmp_path / "a0", losses(40), seed=0)
     slow = write_run(tmp_path / "a1", losses(15), seed=1, status="interrupted") / "steps.csv"
@@ -205,7 +216,7 @@ def test_seconds_never_run_backwards_where_a_slow_run_ends_early(tmp_path):
     cells = [row.split(",") for row in rows]
     slower = [",".join([*row[:3], str(10 * float(row[3])), *row[4:]]) for row in cells]
     slow.write_text("\n".join([header, *slower]) + "\n", encoding="utf-8")
-    seconds = compare(tmp_path).curves("loss")[0].x["seconds"]
+    seconds = next(compare(tmp_path).curves("loss")).x["seconds"]
     np.testing.assert_allclose(seconds[:15], 0.055 * np.arange(1, 16))  # the mean of 0.01 and 0.1 a step
     np.testing.assert_allclose(np.diff(seconds[14:]), 0.01)
 
@@ -371,3 +382,104 @@ def test_figures_of_different_validation_images_are_warned_of(tmp_path):
     write_run(tmp_path / "a", validation=100)
     write_run(tmp_path / "b", validation=1000)
     assert "(validation 100, 1000)" in compare(tmp_path).warnings[0]
+
+
+# Runs that a search stopped early
+
+
+@pytest.fixture
+def search(tmp_path):
+    """The better a run seems where it stands, the earlier it was stopped."""
+    write_run(tmp_path / "a finished", [0.9] * 40, lr=0.1)
+    write_run(tmp_path / "b paused at 20", [0.7] * 21, lr=0.2, status="paused")
+    write_run(tmp_path / "c paused at 20", [0.5] * 21, lr=0.3, status="paused")
+    write_run(tmp_path / "d paused at 10", [0.3] * 11, lr=0.4, status="paused")
+    write_run(tmp_path / "e diverged", [0.1] * 31, lr=0.5, status="diverged")
+    return tmp_path
+
+
+def test_that_runs_were_stopped_early_is_told_in_one_line(search):
+    told, *others = compare(search).warnings
+    assert told == "3 of 5 runs were stopped early, and counted as far as they went: 2 at step 20, 1 at step 10"
+    assert others == ["diverged, and counted as far as they went: e diverged at step 30"]
+
+
+def test_what_was_stopped_early_is_neither_the_best_nor_compared_with_what_went_on(search):
+    table = compare(search).table()
+    assert [row[0] for row in table.rows] == [
+        "lr=0.1", "lr=0.2 (to step 20)", "lr=0.3 (to step 20)", "lr=0.4 (to step 10)",
+        "lr=0.5 (1 diverged)",
+    ]  # fmt: skip
+    assert [row[-1] for row in table.rows] == ["", "-", "-", "-", "+40.00"]
+    assert {i for i, _ in table.best} == {4}
+    (search / "e diverged" / "epochs.csv").unlink()
+    assert {i for i, _ in compare(search).table().best} == {0}
+
+
+def test_what_was_stopped_at_the_same_step_is_compared(search):
+    rows = compare(search / name for name in ("b paused at 20", "c paused at 20", "d paused at 10")).rows()
+    assert [row.pairs for row in rows] == [1, 1, 0]
+    assert rows[1].difference == pytest.approx(0.1)
+    assert [(row.paused, row.step) for row in rows] == [(1, 20), (1, 20), (1, 10)]
+
+
+def test_of_a_group_that_is_stopped_in_part_the_runs_are_counted(search):
+    write_run(search / "f", [0.7] * 21, lr=0.1, seed=1, status="paused")
+    assert compare(search).table().rows[0][0] == "lr=0.1 (1 paused)"
+
+
+def test_those_are_ahead_that_went_further_and_then_those_that_know_more(search):
+    write_run(search / "f finished", [0.8] * 40, lr=0.6)
+    write_run(search / "g interrupted", [0.2] * 31, lr=0.7, status="interrupted")
+    names = [group.runs[0].name[0] for group in sorted(compare(search).groups, key=rank)]
+    assert names == ["f", "a", "g", "c", "b", "d", "e"]
+
+
+def test_a_group_stands_where_the_least_of_its_runs_does(search):
+    write_run(search / "f", [0.1] * 40, lr=0.5, seed=1)
+    assert rank(compare(search).groups[4])[0] == 0
+
+
+# A thousand runs
+
+
+def test_of_many_groups_the_best_come_first_and_the_csv_has_all(tmp_path):
+    comparison = compare(write_arms(tmp_path, 30))  # each better than the one before
+    assert [group.settings["lr"] for group in comparison.groups] == [1 + i for i in reversed(range(30))]
+    table = comparison.table()
+    assert len(table.rows) == MOST
+    assert table.about.startswith("the best 20 of 30 groups; ")
+    assert table.text().splitlines()[-1] == "... and 10 more groups, all of them in the CSV (compare.py --csv)"
+    rows = list(csv.DictReader(comparison.csv().splitlines()))
+    assert [float(row["lr"]) for row in rows] == [1 + i for i in reversed(range(30))]
+    assert [float(row["difference"]) <= 0 for row in rows] == [True] * 30
+
+
+def test_as_many_groups_as_a_table_holds_stay_in_their_order(tmp_path):
+    comparison = compare(write_arms(tmp_path, MOST))
+    assert [group.settings["lr"] for group in comparison.groups] == [1 + i for i in range(MOST)]
+    assert comparison.table().below == ""
+
+
+def calls(folder):
+    """How many functions are called to find the runs in a folder, to compare them, and to tell it."""
+    with cProfile.Profile() as profile:
+        comparison = compare(folder)
+        _ = comparison.table(), comparison.csv(), comparison.warnings
+    return pstats.Stats(profile).total_calls
+
+
+def test_twice_the_runs_are_twice_the_work(tmp_path):
+    few, many = calls(write_arms(tmp_path / "few", 50)), calls(write_arms(tmp_path / "many", 100))
+    assert many < 2.1 * few
+
+
+def test_of_the_steps_of_many_runs_one_group_at_a_time_is_in_memory(tmp_path):
+    for lr in range(12):
+        write_run(tmp_path / str(lr), [1.0] * 1000, steps=1000, lr=1.0 + lr)
+    comparison = compare(tmp_path)
+    tracemalloc.start()
+    held = sum(each.mean.nbytes for each in comparison.curves("loss", smoothing=0))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 6 * held / 2  # half of the six columns of all runs

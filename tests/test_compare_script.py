@@ -112,6 +112,8 @@ def test_wrong_input_is_one_sentence(folder, options, code, sentence):
     ],
 )
 def test_a_damaged_run_is_named(folder, file, content, sentence):
+    facts = folder / "runs" / "a1" / "run.json"  # of one that ended early, all is looked at
+    facts.write_text(facts.read_text(encoding="utf-8").replace("finished", "interrupted"), encoding="utf-8")
     (folder / "runs" / "a1" / file).write_text(content, encoding="utf-8")
     done = script(folder, "runs")
     assert done.returncode == 1

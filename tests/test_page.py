@@ -8,10 +8,10 @@ import sys
 
 import numpy as np
 import pytest
-from comparable_runs import write_groups, write_run
+from comparable_runs import write_arms, write_groups, write_run
 
 from dlscratch.compare import compare
-from dlscratch.drawing import View
+from dlscratch.drawing import COLOURS, View
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -110,6 +110,9 @@ const result = {
   drawn: document.querySelectorAll("#loss .scatterlayer .trace").length,
   hidden: document.getElementById("accuracy").hidden,
   requests: performance.getEntriesByType("resource").map((entry) => entry.name),
+  settingsHidden: document.getElementById("slices").hidden,
+  settings: [...document.querySelectorAll(".slices .xtitle")].map((title) => title.textContent),
+  points: document.querySelectorAll(".slices .point").length,
 };
 const output = document.createElement("output");
 output.textContent = JSON.stringify(result);
@@ -119,7 +122,7 @@ document.body.append(output);
 
 @pytest.mark.skipif(BROWSER is None, reason="no browser")
 def test_a_browser_without_a_network_draws_what_is_chosen(save, runs, tmp_path):
-    save(compare([runs]), tmp_path / "page.html")
+    save(compare(write_arms(runs, 23)), tmp_path / "page.html")
     page = tmp_path / "page.html"
     page.write_text(page.read_text(encoding="utf-8").replace("</body>", CLICKS), encoding="utf-8")
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom", "--virtual-time-budget=2000"]
@@ -132,10 +135,39 @@ def test_a_browser_without_a_network_draws_what_is_chosen(save, runs, tmp_path):
     assert result == {
         "axis": "seconds of training",
         "scale": "linear",
-        "colours": ["#e69f00"],  # of the second group: the first one is switched off
+        "colours": list(COLOURS[1:]),  # the first group is switched off
         "hidden": True,
         "requests": [],
+        "settingsHidden": False,
+        "settings": ["steps", "lr"],
+        "points": 2 * 25,
     }
+
+
+def test_a_page_of_many_groups_holds_the_curves_of_a_few_and_the_names_of_all(save, tmp_path):
+    comparison = compare(write_arms(tmp_path / "runs", 40))
+    save(comparison, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    content = data(page)
+    assert {line["group"] for line in content["curves"]["accuracy"]["smooth"]["lines"]} == set(range(7))
+    assert content["names"] == [group.name for group in comparison.groups]
+    assert content["slices"][0]["x"] == [40.0 - i for i in range(40)]
+    assert page.count("<tr>") == 2 * (1 + 20)  # of the figures and of the settings
+
+
+def test_a_page_of_a_few_groups_has_no_slices(save, runs, tmp_path):
+    save(compare([runs]), tmp_path / "page.html")
+    content = data((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert (content["slices"], content["names"]) == ([], [])
+
+
+def test_of_many_seeds_a_few_are_named(save, tmp_path):
+    for seed in range(12):
+        write_run(tmp_path / "runs" / f"run{seed:02}", steps=1, seed=seed)
+    save(compare(tmp_path / "runs"), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "7, 8, 9 and 2 more" in page
+    assert "run09 and 2 more" in page
 
 
 def test_a_missing_library_names_the_extra_that_brings_it():

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from comparable_runs import write_groups, write_run
+from comparable_runs import write_arms, write_groups, write_run
 
 from dlscratch.drawing import View
 from dlscratch.runs import Run
@@ -58,6 +58,8 @@ def test_thick_lines_are_the_means_of_the_comparison(figure, compare, runs, axis
     comparison = compare([runs])
     for axes, quantity in zip(figure(comparison, axis=axis, smoothing=0.5).axes, ("loss", "accuracy"), strict=True):
         assert axes.get_xlabel() == axis
+        widths = [line.get_linewidth() for line in axes.lines]
+        assert widths == sorted(widths)  # what was recorded, what is smoothed, and the means on top
         thick = [line for line in axes.lines if line.get_linewidth() > 1]
         for line, curve in zip(thick, comparison.curves(quantity, smoothing=0.5), strict=True):
             np.testing.assert_array_equal(line.get_xdata(), curve.x[axis])
@@ -66,11 +68,36 @@ def test_thick_lines_are_the_means_of_the_comparison(figure, compare, runs, axis
 
 
 def test_groups_differ_in_colour_and_marker(figure, compare, tmp_path):
-    for i in range(30):
-        write_run(tmp_path / "runs" / str(i), steps=1, lr=0.1 + i)
-    (axes,) = figure(compare([tmp_path / "runs"]), quantity="loss").axes
+    (axes,) = figure(compare(write_arms(tmp_path, 20)), quantity="loss").axes
     looks = {(line.get_color(), line.get_marker()) for line in axes.lines if line.get_marker() != "None"}
-    assert len(looks) == 30
+    assert len(looks) == 20
+
+
+def test_of_many_groups_the_best_have_curves_and_all_a_point_for_each_setting(figure, compare, tmp_path):
+    write_run(tmp_path / "early", [0.9], steps=1, lr=99.0, status="paused")
+    drawn = figure(compare(write_arms(tmp_path, 29)))
+    loss, accuracy, lr = drawn.axes
+    assert len([line for line in accuracy.lines if line.get_marker() != "None"]) == 2 * 7
+    assert "Curves: the best 7 of 30 groups." in loss.get_title(loc="left")
+    whole, early = (points.get_offsets() for points in lr.collections)
+    assert early.tolist() == [[99, pytest.approx(0.54)]]
+    coloured = [[x for x, y in line.get_xydata()] for line in lr.lines]
+    assert coloured == [[23.0 + i] for i in range(7)]
+    assert whole[:, 0].tolist() == [22.0 - i for i in range(22)]
+    labels = [text.get_text() for text in drawn.legends[0].get_texts()]
+    assert labels[0] == "lr=29 (n=1)"
+    assert labels[7:] == ["train", "test", "other groups", "with runs that ended early"]
+
+
+def test_of_many_seeds_a_few_are_drawn_and_the_mean_is_that_of_all(figure, compare, tmp_path):
+    for seed in range(102):
+        write_run(tmp_path / str(seed), steps=1, seed=seed)
+    comparison = compare(tmp_path)
+    _, accuracy = drawn = figure(comparison).axes
+    thin = [line for line in accuracy.lines if line.get_linewidth() < 1]
+    assert len(thin) == 2 * 100
+    assert "the first 100 of each group" in drawn[0].get_title(loc="left")
+    assert [curve.n.tolist() for curve in comparison.curves("accuracy")] == [[102], [102]]
 
 
 @pytest.mark.parametrize("log", [True, False])

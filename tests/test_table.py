@@ -37,5 +37,20 @@ def test_a_long_name_goes_on_below_and_the_table_stays_narrow(name):
     assert "".join(pieces).replace(" ", "") == name.replace(" ", "")
 
 
+def test_cells_stand_closer_where_names_would_else_be_torn():
+    cells = ["12.34±5.67"] * 8
+    lines = Table("T", "about", ("", *"abcdefgh"), (("lr=0.5 (75 diverged)", *cells),)).text().splitlines()
+    assert lines[2].split("12.34")[0].strip() == "lr=0.5 (75"
+    assert lines[3] == "  diverged)"
+    assert lines[2].endswith(" 12.34±5.67 12.34±5.67")
+
+
+def test_what_stands_below_comes_last_in_every_form():
+    table = Table("T", "about", ("", "x"), (("a", "1"),), below="and 3 <more>")
+    assert table.text().endswith("\nand 3 <more>")
+    assert table.markdown().endswith("|\n\nand 3 <more>\n")
+    assert "and 3 &lt;more&gt;</p>" in table.html()
+
+
 def test_wide_characters_count_two():
     assert columns("手a") == 3
