@@ -26,8 +26,9 @@ def blocks(text, language):
 
 
 def commands(text):
-    """The lines that call our scripts."""
-    return [line for block in blocks(text, "") for line in block.splitlines() if line.startswith("python scripts/")]
+    """The lines that call our scripts, but for those that want another machine."""
+    lines = [line for block in blocks(text, "") for line in block.splitlines()]
+    return [line for line in lines if line.startswith("python scripts/") and "HOST" not in line]
 
 
 def furnish(folder, image):
@@ -49,6 +50,7 @@ def run(command, folder):
     if script.endswith("experiment.py"):
         seeds = "2" if "runs/try" in options else "1"  # which compare.py reads
         options += ["--dataset", "digits", "--epochs" if "--epochs" in options else "--steps", "2", "--seeds", seeds]
+        options += ["--trials", "9", "--validation", "10"] if "--trials" in options else []
     if script.endswith("report.py"):
         options += ["--text"]  # its pictures are drawn in test_report_script
     surroundings = environment(folder, pictures="compare" in script)

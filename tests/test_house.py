@@ -95,7 +95,7 @@ ARROWS = {
     "dlscratch.schedules": set(),
     "dlscratch.sampler": {"dlscratch.functions"},
     "dlscratch.training": {"dlscratch.functions"},
-    "dlscratch.folder": set(),
+    "dlscratch.folder": {"dataset.files"},
     "dlscratch.lock": set(),
     "dlscratch.provenance": {"dlscratch"},
     "dlscratch.checkpoint": {"dlscratch.functions", "dlscratch.npz"},
@@ -115,28 +115,63 @@ ARROWS = {
     "dlscratch.data": {
         "dataset", "dataset.load", "dlscratch.build", "dlscratch.functions", "dlscratch.runs", "dlscratch.settings",
     },
+    "dlscratch.ranks": {"dlscratch.functions"},  # for a type only
+    "dlscratch.mpi": {"dlscratch.command", "dlscratch.functions", "dlscratch.ranks"},
+    "dlscratch.parallel": {
+        "dlscratch.functions", "dlscratch.layers", "dlscratch.layers.base", "dlscratch.network", "dlscratch.ranks",
+        "dlscratch.recorder",
+    },
+    "dlscratch.state": {
+        "dlscratch.checkpoint", "dlscratch.network", "dlscratch.optim", "dlscratch.sampler", "dlscratch.settings",
+    },
+    "dlscratch.saved_net": {
+        "dlscratch.build", "dlscratch.folder", "dlscratch.network", "dlscratch.runs", "dlscratch.settings",
+        "dlscratch.training", "dlscratch.user_code",
+    },
     "dlscratch.job": {
         "dlscratch", "dlscratch.build", "dlscratch.checkpoint", "dlscratch.data", "dlscratch.folder",
-        "dlscratch.network", "dlscratch.optim", "dlscratch.provenance", "dlscratch.recorder", "dlscratch.runs",
-        "dlscratch.sampler", "dlscratch.settings", "dlscratch.training", "dlscratch.user_code",
+        "dlscratch.network", "dlscratch.optim", "dlscratch.parallel", "dlscratch.provenance", "dlscratch.ranks",
+        "dlscratch.recorder", "dlscratch.runs", "dlscratch.sampler", "dlscratch.saved_net", "dlscratch.settings",
+        "dlscratch.state", "dlscratch.training", "dlscratch.user_code",
     },
     "dlscratch.curves": {"dlscratch.functions"},
     "dlscratch.table": set(),
     "dlscratch.groups": {"dlscratch.functions", "dlscratch.runs", "dlscratch.settings"},
-    "dlscratch.scores": {"dlscratch.groups", "dlscratch.runs", "dlscratch.table"},
-    "dlscratch.compare": {
-        "dlscratch.curves", "dlscratch.functions", "dlscratch.groups", "dlscratch.runs", "dlscratch.scores",
-        "dlscratch.table",
+    "dlscratch.scores": {"dlscratch.groups", "dlscratch.runs"},
+    "dlscratch.score_table": {"dlscratch.scores", "dlscratch.table"},
+    "dlscratch.work": {
+        "dlscratch.command", "dlscratch.data", "dlscratch.folder", "dlscratch.job", "dlscratch.lock",
+        "dlscratch.recorder", "dlscratch.runs", "dlscratch.settings", "dlscratch.training",
+    },  # all but four of them once BLAS threads are set
+    "dlscratch.processes": set(),
+    "dlscratch.dask_cluster": {"dlscratch.command", "dlscratch.processes", "dlscratch.provenance"},
+    "dlscratch.experiment": {
+        "dlscratch.dask_cluster", "dlscratch.data", "dlscratch.folder", "dlscratch.job", "dlscratch.mpi",
+        "dlscratch.processes", "dlscratch.runs", "dlscratch.saved_net", "dlscratch.settings", "dlscratch.work",
     },
-    "dlscratch.drawing": {"dlscratch.compare", "dlscratch.curves", "dlscratch.functions", "dlscratch.runs"},
+    "dlscratch.arms": {"dlscratch.settings"},
+    "dlscratch.search": {
+        "dlscratch.arms", "dlscratch.folder", "dlscratch.functions", "dlscratch.groups",
+        "dlscratch.job", "dlscratch.runs", "dlscratch.saved_net", "dlscratch.settings",
+    },
+    "dlscratch.compare": {
+        "dlscratch.curves", "dlscratch.functions", "dlscratch.groups", "dlscratch.runs", "dlscratch.score_table",
+        "dlscratch.scores", "dlscratch.table",
+    },
+    "dlscratch.drawing": {
+        "dlscratch.compare", "dlscratch.curves", "dlscratch.functions", "dlscratch.runs", "dlscratch.scores",
+        "dlscratch.slices",
+    },
+    "dlscratch.slices": {"dlscratch.compare", "dlscratch.functions", "dlscratch.groups", "dlscratch.scores"},
     "dlscratch.report": {"dlscratch.functions", "dlscratch.network", "dlscratch.runs"},
     "dlscratch.report_text": {"dlscratch.functions", "dlscratch.report", "dlscratch.table"},
     "dlscratch.plot": {
         "dataset.files", "dlscratch.compare", "dlscratch.drawing", "dlscratch.functions", "dlscratch.report",
-        "dlscratch.runs",
+        "dlscratch.runs", "dlscratch.slices",
     },
     "dlscratch.page": {
-        "dataset.files", "dlscratch.compare", "dlscratch.drawing", "dlscratch.functions", "dlscratch.table",
+        "dataset.files", "dlscratch.compare", "dlscratch.drawing", "dlscratch.functions", "dlscratch.groups",
+        "dlscratch.scores", "dlscratch.slices", "dlscratch.table",
     },
     "dlscratch.report_page": {
         "dataset.files", "dlscratch.plot", "dlscratch.report", "dlscratch.report_text", "dlscratch.table",
@@ -193,8 +228,8 @@ def test_importing_the_package_does_no_work():
 
 
 def test_the_core_loads_no_library_but_numpy():
-    drawing = "dlscratch.plot", "dlscratch.page", "dlscratch.report_page"
-    everything = ", ".join(name for name, _ in modules("dlscratch") if name not in drawing)
-    assert not {"requests", "tqdm", "matplotlib", "plotly", "PIL"} & loaded(
+    extras = "dlscratch.plot", "dlscratch.page", "dlscratch.report_page", "dlscratch.dask_cluster"
+    everything = ", ".join(name for name, _ in modules("dlscratch") if name not in extras)
+    assert not {"requests", "tqdm", "matplotlib", "plotly", "PIL", "distributed", "mpi4py"} & loaded(
         f"import {everything}, dataset.load, dataset.strokes"
     )
