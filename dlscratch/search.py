@@ -144,7 +144,7 @@ def judged(best: Candidate, compared: int, folder: Path, test: Callable[[], tupl
     winner = Winner(
         arm=best.arm,
         compared=compared,
-        config={name: value for name, value in Run.open(best.folders[0]).config.items() if name != "seed"},
+        config={name: value for name, value in next(iter(runs.values())).config.items() if name != "seed"},
         ended={seed: run.facts["ended"] for seed, run in runs.items()},
         validation_accuracy={seed: float(run.epochs["val_acc"][-1]) for seed, run in runs.items()},
         test_accuracy=known.get("test_accuracy", {}),
