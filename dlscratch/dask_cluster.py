@@ -72,7 +72,7 @@ def _check_address(address: str) -> None:
     try:
         found = LoopRunner(asynchronous=False).run_sync(ask, callback_timeout=PATIENCE)["type"]
     except (OSError, ValueError, TypeError) as error:
-        reason = str(error).rstrip(".")
+        reason = str(error).rstrip(".") or f"timed out after {PATIENCE:g} s"  # one of two clocks says nothing
         raise ValueError(f"no Dask scheduler answers at {address} ({reason}); start one: dask scheduler") from None
     if found != "Scheduler":
         raise ValueError(f"expects the address of a Dask scheduler, and {address} is that of a {found.lower()}")
