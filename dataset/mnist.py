@@ -76,7 +76,8 @@ def load_mnist(
     folder URLs separated by spaces, in which `{set}` becomes mnist, fashion-mnist or kmnist, so that one can
     serve all three. DLSCRATCH_OFFLINE=1 forbids downloads.
 
-    Every file is checked against its SHA-256; a damaged one is named in a warning and passed over. Raises
+    Every file is checked against its SHA-256; a damaged one is named in a warning and passed over. What was
+    packed is kept unpacked in the cache folder, 55 MB, since that is read in a fifth of the time. Raises
     DataError, with what to do, if a good copy cannot be had.
     """
     return _load(MNIST, normalize, flatten, one_hot_label, data_dir)

@@ -1,6 +1,6 @@
 """Files whose every bit was published: found in a folder or fetched, and used only if their SHA-256 holds.
 
-A bad file is named and passed over; none is ever replaced but at the place to which we download.
+A bad file is named and passed over; none is ever replaced but at the place to which we download or unpack.
 """
 
 import errno
@@ -16,8 +16,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from dataset import DataError
-from dataset.files import can_be_written, data_folders
-from dataset.idx import read_idx
+from dataset.files import cache_folder, can_be_written, data_folders
+from dataset.idx import read_idx, write_idx
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def read_pinned(
     folders = data_folders(data_dir)
     found: dict[PinnedFile, NDArray[Any]] = {}
     for file in wanted.files:
-        array = _find(file, wanted.places(folders), foreign)
+        array = _find(wanted, file, folders, foreign)
         if array is not None:
             found[file] = array
     missing = [file for file in wanted.files if file not in found]
@@ -89,11 +89,16 @@ def read_pinned(
     return [found[file] for file in wanted.files]
 
 
-def _find(file: PinnedFile, places: Sequence[Path], foreign: Collection[str]) -> NDArray[Any] | None:
-    suffixes = ("", ".gz") if file.sha256 else (".gz", "")  # unpacked is read faster, if it can be verified
-    for path in (place / (file.name + suffix) for place in places for suffix in suffixes):
+def _find(
+    wanted: PinnedSet, file: PinnedFile, folders: Sequence[Path], foreign: Collection[str]
+) -> NDArray[Any] | None:
+    suffixes = ("", ".gz") if file.sha256 else (".gz", "")  # unpacked takes a fifth of the time, if verifiable
+    for path in (place / (file.name + suffix) for suffix in suffixes for place in wanted.places(folders)):
         try:
-            return file.read(path)
+            array = file.read(path)
+            if file.sha256 and path.suffix == ".gz":
+                _keep_unpacked(wanted, file, array, foreign)
+            return array
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
@@ -104,6 +109,15 @@ def _find(file: PinnedFile, places: Sequence[Path], foreign: Collection[str]) ->
             fault = str(error)
         warnings.warn(f"{fault}; it is passed over", stacklevel=5)  # the line that calls load_mnist
     return None
+
+
+def _keep_unpacked(wanted: PinnedSet, file: PinnedFile, array: NDArray[Any], foreign: Collection[str]) -> None:
+    """Write the array to the cache folder, from where it is read the next time; where that cannot be, no matter."""
+    with suppress(OSError, RuntimeError):  # no room, no permission; no home
+        path = cache_folder() / wanted.name / file.name
+        if not _is_one_of(path, foreign):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_idx(path, array)
 
 
 def _fetch(

@@ -102,11 +102,65 @@ def test_a_copy_that_was_packed_anew_is_as_good(digits, data):
     assert loads(digits, data)
 
 
-def test_loading_writes_nothing(digits, data, tmp_path):
-    digits.put(data)
+def test_loading_what_is_unpacked_or_cannot_be_verified_unpacked_writes_nothing(digits, clothes, data, tmp_path):
+    digits.put(data, packed=False)
+    clothes.put(data / "fashion-mnist")
     before = files(tmp_path)
     assert loads(digits, data)
+    assert loads(clothes, data, others=[digits.pinned])
     assert files(tmp_path) == before
+
+
+# What is unpacked is kept
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Where it is kept."""
+    return tmp_path / "cache" / "dlscratch" / "mnist"
+
+
+def test_what_was_unpacked_is_kept_and_the_packed_files_are_read_no_more(digits, data, kept):
+    digits.put(data)
+    assert loads(digits, data)
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == digits.unpacked
+    for name in digits.packed:
+        (data / f"{name}.gz").write_bytes(b"half a file")
+    assert loads(digits, data)
+
+
+def test_a_damaged_copy_of_what_was_unpacked_is_told_and_unpacked_again(digits, data, kept):
+    digits.put(data)
+    assert loads(digits, data)
+    (kept / IMAGES).write_bytes(flip_a_bit(digits.unpacked[IMAGES]))
+    with pytest.warns(UserWarning, match=rf"mnist.{IMAGES} is damaged.*; it is passed over$"):
+        assert loads(digits, data)
+    assert loads(digits, data)
+
+
+def test_another_set_where_unpacked_files_are_kept_is_never_replaced(digits, data, kept, tmp_path):
+    digits.put(data)
+    letters = SmallSet(tmp_path, "letters", "Letters", seed=3)
+    letters.put(kept, packed=False)
+    assert loads(digits, data, others=[letters.pinned])
+    assert (kept / IMAGES).read_bytes() == letters.unpacked[IMAGES]
+
+
+@pytest.mark.parametrize("refused", ["no folder", "no room", "no home"])
+def test_where_nothing_can_be_kept_it_is_unpacked_each_time(digits, data, kept, monkeypatch, refused):
+    def no_room(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    digits.put(data)
+    if refused == "no folder":
+        kept.parent.parent.write_bytes(b"")
+    elif refused == "no room":
+        monkeypatch.setattr(os, "fsync", no_room)
+    else:
+        monkeypatch.setattr("dataset.pinned.cache_folder", lambda: Path("~nobody-of-that-name").expanduser())
+    assert loads(digits, data)
+    assert loads(digits, data)
+    assert not kept.exists() or files(kept) == []
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="whoever ignores permissions is not stopped by them")
@@ -143,7 +197,7 @@ def test_the_first_folder_that_can_be_written_gets_the_download(digits, tmp_path
     monkeypatch.setenv("DLSCRATCH_DATA", str(tmp_path / "file" / "below"))
     monkeypatch.setenv("DLSCRATCH_MIRROR", digits.serve(mirror))
     assert loads(digits, tmp_path / "file")
-    assert len(files(tmp_path / "cache" / "dlscratch" / "mnist")) == 4
+    assert files(tmp_path / "cache" / "dlscratch" / "mnist") == sorted(f"{name}.gz" for name in digits.packed)
 
 
 def test_no_folder_that_can_be_written_is_told(digits, tmp_path, mirror, monkeypatch):
