@@ -11,6 +11,7 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 import argparse
 import shlex
 import sys
+from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -29,7 +30,6 @@ try:
         uninterrupted,
     )
     from dlscratch.folder import CODE, CONFIG, FACTS, config_of
-    from dlscratch.mpi import mpi_ranks
     from dlscratch.ranks import ALONE, Ranks
     from dlscratch.settings import Settings, add_options, given
 except ModuleNotFoundError as error:
@@ -79,7 +79,11 @@ def wanted_ranks() -> AbstractContextManager[Ranks]:
 
     Asked for before all other options, so that what is wrong with those is told once.
     """
-    return mpi_ranks() if option_value("--distributed") == "mpi" else nullcontext(ALONE)
+    if option_value("--distributed") != "mpi":
+        return nullcontext(ALONE)
+    from dlscratch.mpi import mpi_ranks
+
+    return mpi_ranks()
 
 
 def main() -> int:
@@ -95,7 +99,9 @@ def prepare(options: argparse.Namespace, ranks: Ranks) -> tuple:
     limit_blas_threads(settings.threads)  # for NumPy, which reads it when it is first imported: on the next lines
     with interrupted_later():
         import numpy as np
-        import tqdm  # noqa: F401
+
+        if not options.quiet:  # it takes a tenth of the way to the first step
+            import tqdm  # noqa: F401
 
         from dlscratch.data import load_data
         from dlscratch.job import Job
@@ -168,17 +174,25 @@ def command(ranks: Ranks) -> str:
 
 
 def learn(job, recorder, interrupts, quiet: bool) -> None:
-    """Take the steps, and show where the job stands."""
+    """Take the steps, and show how it goes unless that is not wanted."""
+    evaluations = job.record(recorder, interrupts)
+    if quiet:
+        deque(evaluations, maxlen=0)
+    else:
+        show(job, evaluations)
+
+
+def show(job, evaluations) -> None:
+    """Show the evaluations as they come, and where the job stands."""
     from tqdm import tqdm
 
-    if not quiet:
-        columns = "train loss", "train acc", f"{job.data.watched_as} loss", f"{job.data.watched_as} acc"
-        print("epoch    step  seconds" + "".join(f"{column:>12}" for column in columns))
-    no_bar = True if quiet or not sys.stderr else None  # None: no bar where stderr is no terminal
+    columns = "train loss", "train acc", f"{job.data.watched_as} loss", f"{job.data.watched_as} acc"
+    print("epoch    step  seconds" + "".join(f"{column:>12}" for column in columns))
+    no_bar = None if sys.stderr else True  # None: no bar where stderr is no terminal
     with tqdm(total=job.steps, initial=job.step, unit=" steps", leave=False, disable=no_bar) as bar:
-        for evaluation in job.record(recorder, interrupts):
+        for evaluation in evaluations:
             bar.update(job.step - bar.n)
-            if evaluation and not quiet:
+            if evaluation:
                 epoch, step, _, seconds, *figures = evaluation.values()
                 tqdm.write(f"{epoch:5.4g} {step:7} {seconds:8.2f}" + "".join(f"{figure:12.4f}" for figure in figures))
 

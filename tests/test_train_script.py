@@ -49,7 +49,8 @@ def load_json(path):
 def test_a_run_learns_and_records_everything_in_its_folder(train, tmp_path):
     pictures = environment(tmp_path, pictures=True)
     done = train("--steps", 200, "--batch-size", 20, "--hidden", 8, "--out", "run", env=pictures)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr in ("", "Matplotlib is building the font cache; this may take a moment.\n")  # once in its life
     last = done.stdout.splitlines()[-1]
     assert last.startswith("test accuracy ")
     assert float(last.split()[-1]) > 0.9
@@ -461,17 +462,17 @@ def test_names_that_the_encoding_lacks_are_no_failure(train, tmp_path, digits):
 # Around it
 
 
-def test_help_needs_no_numpy_and_lists_every_optimizer():
+def test_help_needs_nothing_that_is_slow_to_import_and_lists_every_optimizer():
     script = f"""import runpy, sys
 sys.argv = ["train.py", "--help"]
 try:
     runpy.run_path({str(TRAIN)!r}, run_name="__main__")
 except SystemExit:
-    print("numpy" in sys.modules)
+    print({{"numpy", "tqdm", "dlscratch.mpi"}} & set(sys.modules))
 """
     out = subprocess.check_output([sys.executable, "-c", script], text=True)
     assert out.startswith("usage: train.py")
-    assert out.splitlines()[-1] == "False"
+    assert out.splitlines()[-1] == "set()"
     assert ", ".join(kind.__name__ for kind in OPTIMIZERS) + " (SGD)" in " ".join(out.split())
 
 
