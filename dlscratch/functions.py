@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+BYTE = 1 / 255  # what an image as bytes, 0 to 255, is multiplied by to enter a net as 0 to 1
+
 
 def identity_function(x: npt.ArrayLike, out: Array | None = None) -> Array:
     """y = x, the output layer of regression."""

@@ -59,6 +59,7 @@ class Layer:
     buffer_names: tuple[str, ...] = ()
     param_names: tuple[str, ...] = ()
     mixes_batch = False  # whether a row of the output depends on other rows of the input, as in BatchNormalization
+    takes_bytes = False  # whether images as bytes are given to it as they are, and not as floats from 0 to 1
     shares_batch = False  # whether it computes with `batch` where other rows matter, or what they draw
     batch = Batch()
     rng: np.random.Generator
