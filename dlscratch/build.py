@@ -29,23 +29,26 @@ Shape = tuple[int, int, int]  # channels, rows, columns
 
 def two_layer(
     image_shape: Shape, classes: int, rng: Generator, loss: Layer | None = None,
-    hidden: tuple[int, ...] = (50,), activation: Activation = ReLU, init: Initializer = he,
+    hidden: tuple[int, ...] = (50,), activation: Activation = ReLU, init: Initializer = he, sparse: bool = False,
 ) -> Network:  # fmt: skip
     """TwoLayerNet"""
     size = _one_size("two-layer", hidden, "multi-layer takes several")
-    return TwoLayerNet(prod(image_shape), size, classes, rng=rng, init=init, activation=activation, loss=loss)
+    return TwoLayerNet(
+        prod(image_shape), size, classes, rng=rng, init=init, activation=activation, sparse=sparse, loss=loss
+    )
 
 
 def multi_layer(
     image_shape: Shape, classes: int, rng: Generator, noise: Generator, loss: Layer | None = None,
     hidden: tuple[int, ...] = (50,), activation: Activation = ReLU, init: Initializer = he,
-    batch_norm: bool = False, dropout: float = 0.0,
+    batch_norm: bool = False, dropout: float = 0.0, sparse: bool = False,
 ) -> Network:  # fmt: skip
     """MultiLayerNet"""
     sizes = (prod(image_shape), *hidden, classes)
     return MultiLayerNet(
-        sizes, rng=rng, noise=noise, init=init, activation=activation, batch_norm=batch_norm, dropout=dropout, loss=loss
-    )
+        sizes, rng=rng, noise=noise, init=init, activation=activation, batch_norm=batch_norm, dropout=dropout,
+        sparse=sparse, loss=loss,
+    )  # fmt: skip
 
 
 def simple_convnet(
@@ -73,7 +76,7 @@ def deep_convnet(
 def residual_mlp(
     image_shape: Shape, classes: int, rng: Generator, noise: Generator, loss: Layer | None = None,
     hidden: tuple[int, ...] = (100, 100, 100), activation: Activation = ReLU, init: Initializer = he,
-    dropout: float = 0.0,
+    dropout: float = 0.0, sparse: bool = False,
 ) -> Network:  # fmt: skip
     """ResidualMLP; the first of `hidden` is what enters the blocks, and there is a block for each of the others"""
     width, *blocks = hidden
@@ -81,7 +84,7 @@ def residual_mlp(
         raise ValueError(f"residual-mlp adds what has one size, such as --hidden 100x100x100, got {_as_text(hidden)}")
     return ResidualMLP(
         prod(image_shape), width, len(blocks), classes, rng=rng, noise=noise, init=init, activation=activation,
-        dropout=dropout, loss=loss,
+        dropout=dropout, sparse=sparse, loss=loss,
     )  # fmt: skip
 
 
@@ -134,7 +137,8 @@ def _choices(settings: Settings, user_code: Callable[[str, Callable[[Any], Any]]
     given: dict[str, Any] = {name: value for name in CHOICES if (value := getattr(settings, name)) is not None}
     read = {"hidden": layer_sizes, "activation": activation, "init": named}
     chosen = {name: read[name](value) if name in read else value for name, value in given.items()}
-    return chosen | ({"loss": SoftmaxWithLoss(settings.label_smoothing)} if settings.label_smoothing else {})
+    loss = {"loss": SoftmaxWithLoss(settings.label_smoothing)} if settings.label_smoothing else {}
+    return chosen | loss | ({"sparse": True} if settings.sparse else {})
 
 
 def _made(
@@ -168,7 +172,7 @@ def _check_wanted(model: str, wanted: Mapping[str, inspect.Parameter], chosen: A
     if unknown := [name for name, each in wanted.items() if each.default is each.empty and name not in offered]:
         raise ValueError(
             f"{model} asks for {', '.join(unknown)}; without a default there are {', '.join(offered)}, "
-            f"with one {', '.join(CHOICES)} and loss"
+            f"with one {', '.join(CHOICES)}, sparse and loss"
         )
 
 

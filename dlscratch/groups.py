@@ -13,7 +13,7 @@ from dlscratch.settings import CHOICES
 NOT_COMPARED = ("seed", "data_dir", "checkpoint_every", "epochs")  # settings in which the runs of a group may differ
 EARLY = {
     "model": "multi-layer", "batch_norm": False, "dropout": 0.0, "label_smoothing": 0.0, "schedule": "constant",
-    "warm_up": 0, "clip": 0.0,
+    "warm_up": 0, "clip": 0.0, "sparse": False,
 }  # fmt: skip  # settings of which runs from before there were any do not tell
 
 

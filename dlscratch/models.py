@@ -21,6 +21,7 @@ from dlscratch.layers import (
     ReLU,
     Reshape,
     SoftmaxWithLoss,
+    SparseAffine,
 )
 from dlscratch.network import Network
 
@@ -39,11 +40,13 @@ class TwoLayerNet(Network):
         rng: np.random.Generator,
         init: Initializer = he,
         activation: Activation = ReLU,
+        sparse: bool = False,
         loss: Layer | None = None,
         dtype: type[np.floating] = np.float32,
     ) -> None:
         x, t = Variable("x", requires_grad=False), Variable("t", requires_grad=False)
-        hidden = activation()(Affine(in_size, hidden_size, rng=rng, init=init, dtype=dtype)(x))
+        first = SparseAffine if sparse else Affine
+        hidden = activation()(first(in_size, hidden_size, rng=rng, init=init, dtype=dtype)(x))
         scores = Affine(hidden_size, out_size, rng=rng, init=init, dtype=dtype)(hidden)
         super().__init__(x, t, scores, (loss or SoftmaxWithLoss())(scores, t))
 
@@ -77,12 +80,14 @@ class MultiLayerNet(Sequential):
         batch_norm: bool = False,
         dropout: float = 0.0,
         noise: np.random.Generator | None = None,
+        sparse: bool = False,
         loss: Layer | None = None,
         dtype: type[np.floating] = np.float32,
     ) -> None:
         hidden: list[Layer] = []
         for pair in pairwise(sizes[:-1]):
-            hidden.append(Affine(*pair, rng=rng, init=init, dtype=dtype))
+            affine = SparseAffine if sparse and not hidden else Affine
+            hidden.append(affine(*pair, rng=rng, init=init, dtype=dtype))
             hidden += [BatchNormalization(pair[1], dtype=dtype)] * batch_norm
             hidden += [activation(), *_dropout(dropout, noise)]
         super().__init__(*hidden, Affine(*sizes[-2:], rng=rng, init=init, dtype=dtype), loss=loss)
@@ -182,12 +187,14 @@ class ResidualMLP(Network):
         init: Initializer = he,
         activation: Activation = ReLU,
         dropout: float = 0.0,
+        sparse: bool = False,
         loss: Layer | None = None,
         dtype: type[np.floating] = np.float32,
     ) -> None:
         affine = partial(Affine, rng=rng, init=init, dtype=dtype)
+        first = SparseAffine if sparse else Affine
         x, t = Variable("x", requires_grad=False), Variable("t", requires_grad=False)
-        h = activation()(affine(in_size, width)(x))
+        h = activation()(first(in_size, width, rng=rng, init=init, dtype=dtype)(x))
         for _ in range(blocks):
             branch = h
             for layer in (LayerNormalization(width, dtype=dtype), activation(), *_dropout(dropout, noise)):

@@ -23,7 +23,7 @@ def load_net(run: Run) -> Network:
             raise ValueError(
                 f"{run.folder} does not say what images its net reads; train anew (--config repeats a run)"
             )
-    settings = Settings.from_config(run.config)
+    settings = Settings.from_config(run.config).changed({"sparse": False})  # the same net, and wants no compiler
     copies = settings.copies_in(run.folder / CODE)
     net, _, sources = build_net(settings, image_shape, classes, Streams.from_seed(settings.seed), copies)
     check_code(run, sources)

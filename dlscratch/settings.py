@@ -19,7 +19,8 @@ ACTIVATIONS = ("ReLU", "Sigmoid", "Tanh", "LeakyReLU", "ELU", "GELU", "SiLU", "S
 OPTIMIZERS = ("SGD", "Momentum", "Nesterov", "AdaGrad", "RMSprop", "Adam", "AdamW", "Lion")
 SCHEDULES = ("constant", "step", "linear", "cosine", "one-cycle")
 CHOICES = ("hidden", "activation", "init", "batch_norm", "dropout")  # which a net may ask for, or make for itself
-MAY_CHANGE = ("steps", "epochs", "dataset", "data_dir", "checkpoint_every")  # on resuming; the data has a checksum
+# on resuming: of the data there is a checksum, and sparse only rounds otherwise
+MAY_CHANGE = ("steps", "epochs", "dataset", "data_dir", "checkpoint_every", "sparse")
 
 
 def layer_sizes(text: str) -> tuple[int, ...]:
@@ -79,6 +80,8 @@ class Settings:
                                        "activation over the batch (no)")  # fmt: skip
     dropout: float | None = _setting(None, number(float, least=0, below=1), "X", "share of each hidden layer that is "
                                      "dropped in training (the net's own; deep-convnet 0.5, else 0)")  # fmt: skip
+    sparse: bool = _setting(False, accepted_by(_yes_or_no), "YES", "whether the first layer leaves out pixels "
+                            "that are 0: half its time where most are, by a C compiler (no)")  # fmt: skip
     label_smoothing: float = _setting(0.0, number(float, least=0, below=1), "X", "share of each target spread over all "
                                       "classes in training (0)")  # fmt: skip
     steps: int | None = _setting(None, number(int, least=1), "N", "training steps (10000)")

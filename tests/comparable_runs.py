@@ -13,6 +13,7 @@ CONFIG = {
     "init": "he",
     "batch_norm": False,
     "dropout": 0.0,
+    "sparse": False,
     "label_smoothing": 0.0,
     "steps": 40,
     "epochs": None,

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlscratch import layers
+from dlscratch.compiled import compiler
 from dlscratch.gradient_check import rewinder
 from dlscratch.layers import Layer
 
@@ -26,7 +27,9 @@ def layer_examples(dtype: type = np.float64) -> list[Example]:
 
     one_hot = np.eye(4, dtype=dtype)[[2, 0, 3, 3, 1]]
     soft = np.asarray(rng.dirichlet(np.ones(4), 5), dtype)
+    sparse = [Example(layers.SparseAffine(4, 3, rng=rng, dtype=dtype), (normal(5, 4),))] if compiler() else []
     return [
+        *sparse,
         Example(layers.Affine(3, 4, rng=rng, dtype=dtype), (normal(5, 3),)),
         Example(layers.Affine(1, 1, rng=rng, dtype=dtype), (normal(1, 1),)),
         Example(layers.ReLU(), (normal(5, 3),)),

@@ -194,7 +194,7 @@ def test_two_files_of_one_name_are_refused_unless_they_are_the_same(tmp_path):
         ("def make(rng): Affine(3, 2, rng=rng)", "expects to return a Network, returned a NoneType"),
         ("make = 3", "my_net.py:make expects a function that returns a Network, got a int"),
         ("def make(generator): pass", "my_net.py:make asks for generator; without a default there are rng, noise, "
-         "image_shape, classes, with one hidden, activation, init, batch_norm, dropout and loss"),
+         "image_shape, classes, with one hidden, activation, init, batch_norm, dropout, sparse and loss"),
         ("def make(rng, hidden): pass", "make asks for hidden; without a default"),
         ("def make(*layers): pass", "make asks for layers; without a default"),
         ("def make(rng, /): pass", "my_net.py: TypeError: make() got some positional-only arguments"),

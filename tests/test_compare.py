@@ -370,7 +370,7 @@ def test_damaged_facts_about_code_are_no_code(tmp_path):
 def test_a_run_from_before_there_were_other_nets_belongs_to_those_of_the_same_settings(tmp_path):
     write_run(tmp_path / "new")
     config = json.loads((write_run(tmp_path / "early", seed=1) / "config.json").read_bytes())
-    for later in ("model", "batch_norm", "dropout", "label_smoothing", "schedule", "warm_up", "clip"):
+    for later in ("model", "batch_norm", "dropout", "label_smoothing", "schedule", "warm_up", "clip", "sparse"):
         del config[later]
     (tmp_path / "early" / "config.json").write_text(json.dumps(config), encoding="utf-8")
     assert labels(tmp_path) == ["mnist (n=2)"]

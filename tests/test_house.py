@@ -24,6 +24,11 @@ ARROWS = {
     "dlscratch.layers.shape": {"dlscratch.functions", "dlscratch.layers.base"},
     "dlscratch.layers.normalization": {"dlscratch.functions", "dlscratch.layers.base"},
     "dlscratch.layers.dropout": {"dlscratch.functions", "dlscratch.layers.base"},
+    "dlscratch.layers.sparse_affine": {
+        "dlscratch", "dlscratch.functions", "dlscratch.initializers", "dlscratch.layers.affine", "dlscratch.sparse",
+    },
+    "dlscratch.compiled": set(),
+    "dlscratch.sparse": {"dlscratch.compiled", "dlscratch.functions"},
     "dlscratch.variable": {"dlscratch.functions", "dlscratch.layers"},
     "dlscratch.graph": {
         "dlscratch.graph_drawing.dot", "dlscratch.graph_drawing.svg", "dlscratch.layers", "dlscratch.variable",

@@ -453,10 +453,10 @@ def test_every_setting_is_in_the_config_and_none_that_matters_is_left_open(data,
     run = Run.open(record(tmp_path / "run", Settings(settings.dataset, epochs=2, optimizer="Adam"), data))
     assert run.config == {
         "dataset": settings.dataset, "data_dir": None, "examples": None, "validation": 0, "model": "multi-layer",
-        "hidden": "50", "activation": "ReLU", "init": "he", "batch_norm": False, "dropout": 0.0, "label_smoothing": 0.0,
-        "steps": 2, "epochs": None, "batch_size": 100, "optimizer": "Adam", "lr": 0.001, "schedule": "constant",
-        "warm_up": 0, "clip": 0.0, "weight_decay": 0.0, "sampler": "choice", "seed": 0, "threads": 1,
-        "checkpoint_every": None,
+        "hidden": "50", "activation": "ReLU", "init": "he", "batch_norm": False, "dropout": 0.0, "sparse": False,
+        "label_smoothing": 0.0, "steps": 2, "epochs": None, "batch_size": 100, "optimizer": "Adam", "lr": 0.001,
+        "schedule": "constant", "warm_up": 0, "clip": 0.0, "weight_decay": 0.0, "sampler": "choice", "seed": 0,
+        "threads": 1, "checkpoint_every": None,
     }  # fmt: skip
     assert Settings.from_config(run.config).as_config() == run.config
     assert Job(Settings.from_config(run.config), data).settings.as_config() == run.config

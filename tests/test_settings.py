@@ -29,7 +29,7 @@ NAMES = [each.name for each in fields(Settings)]
 ANOTHER = {
     "dataset": "strokes", "data_dir": "elsewhere", "examples": 70, "validation": 30, "model": "my_net.py:make_net",
     "hidden": "20x10", "activation": "swish.py:Swish", "init": "xavier", "batch_norm": True, "dropout": 0.25,
-    "label_smoothing": 0.1, "steps": 77, "epochs": 3, "batch_size": 7, "lr": 0.3, "optimizer": "Adam",
+    "sparse": True, "label_smoothing": 0.1, "steps": 77, "epochs": 3, "batch_size": 7, "lr": 0.3, "optimizer": "Adam",
     "schedule": "cosine", "warm_up": 3, "clip": 2.0, "weight_decay": 1e-4, "sampler": "shuffle", "seed": 5,
     "threads": 2, "checkpoint_every": 11,
 }  # fmt: skip
@@ -66,7 +66,8 @@ def test_every_option_is_explained_with_its_default(name):
     add_options(parser)
     line = re.search(rf"^ *{option_of(name)} [A-Z]+ +(.+)", parser.format_help(), re.MULTILINE)[1]
     default = getattr(Settings(), name)
-    assert default is None or re.search(rf"\({default:g}\)" if isinstance(default, float) else rf"\({default}\)", line)
+    told = "no" if default is False else f"{default:g}" if isinstance(default, float) else default
+    assert default is None or f"({told})" in line
 
 
 def test_every_optimizer_can_be_set():
@@ -156,6 +157,7 @@ def test_a_config_from_before_some_settings_were_there_has_their_defaults():
     early = {"hidden": 50, "lr": 0.1, "batch_size": 20}
     assert Settings.from_config(early) == Settings(hidden="50", lr=0.1, batch_size=20)
     assert Settings.from_config(early).model == "multi-layer"  # as all nets were
+    assert Settings.from_config(early).sparse is False  # so that such a run can be gone on with
 
 
 @EACH
@@ -163,7 +165,7 @@ def test_a_config_from_before_some_settings_were_there_has_their_defaults():
 def test_values_of_the_wrong_kind_are_refused_with_the_name_of_the_setting(name, value):
     free = {"dataset", "data_dir"}  # any text, and so any value, names a folder
     fits = {name: [0.5] for name in ("lr", "weight_decay", "init", "dropout", "label_smoothing", "clip")}
-    fits["batch_norm"] = [True]
+    fits |= {name: [True] for name in ("batch_norm", "sparse")}
     if name in free or value in fits.get(name, []):
         return
     with pytest.raises(ValueError, match=f"^the setting {name} expects "):

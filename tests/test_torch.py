@@ -23,7 +23,10 @@ from dlscratch import layers, optim
 from dlscratch.schedules import SCHEDULES
 
 PAGE = (Path(__file__).parents[1] / "docs" / "pytorch.md").read_text(encoding="utf-8")
-ALONE = {layers.Dropout: "draws other random numbers", optim.Lion: "PyTorch has none"}
+ALONE = {
+    layers.Dropout: "draws other random numbers", layers.SparseAffine: "is held to `Affine`, on bytes",
+    optim.Lion: "PyTorch has none",
+}  # fmt: skip
 CASES = [(comparison, dtype) for comparison in COMPARISONS for dtype in comparison.dtypes]
 NAMES = [f"{comparison.name}-{dtype.__name__}".replace("`", "") for comparison, dtype in CASES]
 

@@ -10,6 +10,7 @@ from dlscratch.layers.loss import HuberLoss, IdentityWithLoss, SigmoidWithLoss, 
 from dlscratch.layers.normalization import BatchNormalization, LayerNormalization
 from dlscratch.layers.pooling import AveragePooling, MaxPooling
 from dlscratch.layers.shape import Concatenate, Flatten, Reshape
+from dlscratch.layers.sparse_affine import SparseAffine
 
 __all__ = [
     "ELU",
@@ -43,6 +44,7 @@ __all__ = [
     "Softmax",
     "SoftmaxWithLoss",
     "Softplus",
+    "SparseAffine",
     "Sub",
     "Sum",
     "Tanh",

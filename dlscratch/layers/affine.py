@@ -50,4 +50,4 @@ class Affine(Layer):
         dy.sum(axis=0, out=self.db)
 
     def __repr__(self) -> str:
-        return f"Affine({len(self.W)} -> {len(self.b)})"
+        return f"{type(self).__name__}({len(self.W)} -> {len(self.b)})"
