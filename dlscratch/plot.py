@@ -1,7 +1,7 @@
 """Numbers into pictures. The one room that imports matplotlib, which the extra `plot` brings."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -51,6 +51,8 @@ DARK = "#565b63"
 DASHES: dict[str, Any] = {"train": "-", "test": "--"}
 FONTS = "DejaVu Sans", "Noto Sans CJK JP", "Hiragino Sans", "Yu Gothic", "Apple SD Gothic Neo", "Malgun Gothic"
 MOST_NUMBERED = 20  # classes of a confusion matrix whose counts can be read
+
+Bars = Mapping[str, tuple[float, str]]  # by name: how long a bar is, and what is written at it
 
 
 def save_curves(run: Run, path: str | PathLike[str]) -> None:
@@ -285,6 +287,40 @@ def _sheet(images: Array, columns: int, above: int, beside: int) -> Array:
     sheet = np.full((rows * columns, height + above, width + beside), np.nan)
     sheet[:count, above:, left : left + width] = images
     return sheet.reshape(rows, columns, height + above, -1).swapaxes(1, 2).reshape(rows * (height + above), -1)
+
+
+# A benchmark
+
+
+def save_bars(panels: Mapping[str, Bars], path: str | PathLike[str], *, marked: str) -> None:
+    """Draw horizontal bars under each title, four panels in a row; those whose names begin with `marked` are blue.
+
+    A name has one height in all panels. A bar more than four times as long as that of `marked` is cut off.
+    """
+    names = list(dict.fromkeys(name for bars in panels.values() for name in bars))
+    rows, columns = -(-len(panels) // 4), min(4, len(panels))
+    figure = Figure(figsize=(1.8 + 1.8 * columns, rows * (0.6 + 0.2 * len(names))), layout="constrained")
+    all_axes = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
+    all_axes[0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    for axes, (title, bars) in zip(all_axes, panels.items(), strict=False):
+        axes.set_title(title, fontsize=9, loc="left")
+        _draw_bars(axes, bars, names, marked)
+    for axes in all_axes[len(panels) :]:
+        axes.set_axis_off()
+    _save(figure, path)
+
+
+def _draw_bars(axes: Axes, bars: Bars, names: Sequence[str], marked: str) -> None:
+    most = 4 * bars[marked][0]
+    axes.set(xticks=[], xlim=(0, 1.3 * most))
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.tick_params(length=0, labelsize=8)
+    for name, (length, text) in bars.items():
+        row, shown, ours = names.index(name), min(length, most), name.startswith(marked)
+        axes.barh(row, shown, height=0.7, color=BLUE if ours else GREY)
+        axes.text(shown + 0.03 * most, row, text, va="center", fontsize=8, weight="bold" if ours else "normal")
+        if shown < length:
+            axes.plot([0.93 * most, 0.97 * most], [row + 0.5, row - 0.5], color="white", linewidth=2)
 
 
 def _save(figure: Figure, path: str | PathLike[str]) -> None:
