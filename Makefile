@@ -16,8 +16,8 @@ lint: .venv/with-lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/with-torch
-	$(BIN)/python scripts/benchmark.py
+bench: .venv/with-bench .venv/with-plot
+	$(BIN)/python scripts/benchmark.py --threads 1 2 $(OPTIONS)
 
 # .venv/with-EXTRA stands for an installation with that extra, newer than setup.cfg.
 .venv/with-%: setup.cfg pyproject.toml

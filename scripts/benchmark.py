@@ -1,188 +1,145 @@
-"""Time one training step of a net beside the same step in PyTorch, in turn, on the same threads.
+"""Time our training step and our whole job beside those of PyTorch, JAX, scikit-learn and plain NumPy.
 
-A step draws its batch, goes forward and backward, updates the parameters and reads the loss. The images are random:
-of MNIST's number and size, a fifth of the pixels above zero; what they show does not change the time.
+All take turns within one run, on as many threads as each other. Who takes part, and how, is told in scripts/peers/;
+what is not installed is left out: python -m pip install 'dlscratch[bench]'.
 """
 
-import platform
-import statistics
+import argparse
+import json
+import os
 import tempfile
-import time
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from dlscratch.command import DONE, INTERRUPTED, limit_blas_threads, new_parser, number, run_command
+from measure.programs import program_results
+from measure.results import OURS, STEP, Result, tables
+from measure.steps import step_results
+from peers import NEEDS, missing
+from peers.sizes import HIDDEN, SIZES, Size
 
-IMAGES, PIXELS, CLASSES = 60_000, 784, 10
-MODELS = {"two-layer": (50, 100), "simple-convnet": (100, 5), "deep-convnet": (50, 1)}  # hidden units, steps in a block
+from dlscratch.command import (
+    DATA,
+    DONE,
+    INTERRUPTED,
+    accepted_by,
+    filled,
+    limit_blas_threads,
+    new_parser,
+    number,
+    run_command,
+)
+from dlscratch.processes import Processes
 
 
 def main() -> int:
     options = parse_options()
-    limit_blas_threads(options.threads)
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (IMAGES, PIXELS), np.uint8)
-    pixels *= pixels < 51
-    t = rng.integers(0, CLASSES, IMAGES)
-    with our_steps(pixels, t, options) as steps:
-        try:
-            steps |= pytorch_steps(pixels, t, options)
-        except ModuleNotFoundError:
-            print("PyTorch is not installed and left out; pip install torch")
-        times = measure(steps, options.rounds, options.block)
-    ours = times["dlscratch"]
-    print(f"{options.model}, {options.hidden} hidden, batch {options.batch_size}, {options.threads} thread(s); "
-          f"Python {platform.python_version()}, NumPy {np.__version__}, {platform.machine()}")  # fmt: skip
-    print(f"{'µs a step':22} {'median':>8} {'min':>8} {'max':>8}   dlscratch / it")
-    for name, blocks in times.items():
-        ratio = statistics.median(a / b for a, b in zip(ours, blocks, strict=True))
-        print(f"{name:22} {statistics.median(blocks):8.1f} {min(blocks):8.1f} {max(blocks):8.1f}   {ratio:.3f}")
+    options.peers = [*installed(options.peers)]
+    with Processes(1) as process:
+        told, facts = process.submit(prepare, options).result()
+    print(f"{told}\n")
+    results = []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        for threads in options.threads:
+            limit_blas_threads(threads)  # of the processes that are started here; this one does without NumPy
+            folder = Path(name, str(threads))
+            with Processes(1) as process:
+                results += process.submit(shown, step_results, options, threads, folder / "steps").result()
+            results += shown(program_results, options, threads, folder / "programs")
+    write(options, told, facts, results)
     return DONE
 
 
-def parse_options():
-    """What the command line says, with the model's own number of hidden units and length of a block."""
-    count = number(int, least=1)
-    parser = new_parser(__doc__, INTERRUPTED)
+def parse_options() -> argparse.Namespace:
+    count, path = number(int, least=1), accepted_by(writable)
+    parser = new_parser(__doc__, DATA, INTERRUPTED)
     option = parser.add_argument
-    option("--model", choices=MODELS, default="two-layer", help=f"{', '.join(MODELS)} (%(default)s)", metavar="NET")
-    option("--hidden", type=count, metavar="N", help="hidden units (the model's own; two-layer 50)")
-    option("--batch-size", type=count, default=100, metavar="N", help="images in a step (%(default)s)")
-    option("--rounds", type=count, default=40, metavar="N", help="blocks timed for each (%(default)s)")
-    option("--block", type=count, metavar="N", help="steps in a block (the model's own; two-layer 100)")
-    option("--threads", type=count, default=1, metavar="N", help="threads of each (%(default)s)")
+    option("--model", choices=HIDDEN, help=f"one net only: {', '.join(HIDDEN)}", metavar="NET")
+    option("--hidden", type=count, metavar="N", help="one net only, with so many hidden units (the net's own)")
+    option("--batch-size", type=count, metavar="N", help="one net only, with so many images in a step (100)")
+    option("--peers", type=accepted_by(peer_names), default=[*NEEDS], metavar="A,B", help=f"of {', '.join(NEEDS)}")
+    option("--threads", nargs="+", type=count, default=[1], metavar="N", help="of each; 1 2: on one, then on two (1)")
+    option("--rounds", type=count, default=15, metavar="N", help="turns of each (%(default)s)")
+    option("--block", type=number(float, above=0), default=0.03, metavar="S", help="seconds in a turn (%(default)s)")
+    option("--programs", type=number(int, least=0), metavar="N", help="turns of whole programs (2; 0 for one net only)")
+    option("--dataset", type=filled, default="mnist", metavar="SET", help="what is learned: 28x28 pixels (%(default)s)")
+    option("--steps", type=count, default=10_000, metavar="N", help="steps of a whole job (%(default)s)")
+    option("--json", type=path, metavar="FILE", help="write the figures there, too")
+    option("--markdown", type=path, metavar="FILE", help="write the tables there, too")
+    option("--picture", type=accepted_by(drawable), metavar="FILE", help="draw the times: .png, .svg or .pdf")
     options = parser.parse_args()
-    hidden, block = MODELS[options.model]
-    options.hidden, options.block = options.hidden or hidden, options.block or block
+    model, one = options.model or "two-layer", options.model or options.hidden or options.batch_size
+    options.sizes = [Size(model, options.hidden or HIDDEN[model], options.batch_size or 100)] if one else SIZES
+    options.programs = (0 if one else 2) if options.programs is None else options.programs
+    if options.programs and not hasattr(os, "wait4"):
+        parser.error("whole programs can be measured on Linux and macOS only: leave them out by --programs 0")
     return options
 
 
-def measure(steps, rounds: int, block: int) -> dict[str, list[float]]:
-    """Microseconds of the median step in each block. Contenders take turns, so that they share the machine's moods."""
-    times = {name: [] for name in steps}
-    for round_number in range(rounds + 2):
-        for name, step in steps.items():
-            took = [seconds(step) for _ in range(block)]
-            if round_number >= 2:  # the first two warm up
-                times[name].append(statistics.median(took) * 1e6)
-    return times
+def peer_names(text: str) -> list[str]:
+    """What an option holds: `jax,pytorch`. Ours comes first, asked for or not."""
+    names = text.split(",")
+    if wrong := [name for name in names if name not in NEEDS]:
+        raise ValueError(f"expects some of {', '.join(NEEDS)}, got {wrong[0]!r}")
+    return [name for name in NEEDS if name in names or name == "ours"]
 
 
-def seconds(step) -> float:
-    """How long one step takes."""
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
+def writable(text: str) -> Path:
+    """A path to write to, and a folder that is there: it would be missed too late."""
+    if not text or not Path(text).parent.is_dir():
+        raise ValueError(f"expects a file in a folder that is there, got {text!r}")
+    return Path(text)
 
 
-@contextmanager
-def our_steps(x, t, options):
-    """Our own step, as scripts/train.py takes it, from the images as bytes; without and with its row in steps.csv.
-
-    Both train the same net: where memory happens to lie makes more of a difference than a row.
-    """
-    from dlscratch.data import Data
-    from dlscratch.job import Job
-    from dlscratch.settings import Settings
-    from dlscratch.training import train
-
-    few = x[:1], t[:1]
-    data = Data("random", train=(x, t), watched=few, watched_as="test", test=few, classes=CLASSES,
-                image_shape=(1, 28, 28), sha256="", note="")  # fmt: skip
-    chosen = {"model": options.model, "hidden": str(options.hidden), "batch_size": options.batch_size}
-    job = Job(Settings(**chosen, steps=10**12), data)
-    job.data = data._replace(train=few)  # what is evaluated before the first step; batches are drawn from all
-    with tempfile.TemporaryDirectory() as folder, job.recorder(Path(folder)) as recorder:
-        unrecorded = train(job.net, job.batches, job.optimizer, job.steps)
-        next(unrecorded)  # so that the net knows its shapes
-        yield {
-            "dlscratch": unrecorded.__next__,
-            "dlscratch, recorded": job.record(recorder).__next__,
-            "bare matrix products": matrix_products(job.net),
-        }
+def drawable(text: str) -> Path:
+    """The same, with an ending that tells what to draw."""
+    if not text.lower().endswith((".png", ".svg", ".pdf")):
+        raise ValueError(f"expects a file that ends in .png, .svg or .pdf, got {text!r}")
+    return writable(text)
 
 
-def matrix_products(net):
-    """The matrix products of the step and nothing else: of each layer y, dW and, but for the first layer, dx."""
-    import numpy as np
-
-    products = []
-    for node in net.loss_graph.nodes:
-        if "W" in node.layer.params:
-            a, b = factors(node)
-            y = a @ b
-            dW, dx = ((y, b.mT), (a.mT, y)) if y.ndim > 2 else ((a.mT, y), (y, b.mT))
-            products += [(a, b), dW] + [dx] * node.needs_dx
-    operands = [(a, b, a @ b) for a, b in products]
-
-    def step():
-        for a, b, out in operands:
-            np.matmul(a, b, out=out)
-
-    return step
+def installed(names: Iterable[str]) -> Iterator[str]:
+    """Those whose libraries are there; the others are told."""
+    for name in names:
+        if lacks := missing(name):
+            print(f"{name} is left out: {' and '.join(lacks)} not installed")
+        else:
+            yield name
 
 
-def factors(node):
-    """Arrays of ones of the shapes of x and W; in a convolution, of W and of what its filters see along each row."""
-    import numpy as np
+def prepare(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """What is measured on; ModuleNotFoundError, before anything is measured, if no picture could be drawn of it."""
+    from measure.machine import machine, sentence
 
-    W, y = node.layer.W, node.output.value
-    if W.ndim == 2:
-        return np.ones_like(node.inputs[0].value), np.ones_like(W)
-    N, F, rows, columns = y.shape
-    W = np.ones((F, W[0].size), W.dtype)
-    return W, np.ones((rows, W.shape[1], columns * N), W.dtype)
+    if options.picture:
+        import dlscratch.plot  # noqa: F401
+    facts = machine()
+    return sentence(facts), facts
 
 
-def pytorch_steps(pixels, t, options):
-    """The same step in PyTorch as its tutorials write it, with each of its two ways to take a batch."""
-    import torch
-    from torch import nn
-
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(0)
-    images, labels = torch.from_numpy(pixels) / 255, torch.from_numpy(t)
-    ways = {
-        "PyTorch eager": lambda a, index: a[index],
-        "PyTorch, index_select": lambda a, index: torch.index_select(a, 0, index),
-    }
-
-    def step_of(take):
-        net = nn.Sequential(*pytorch_layers(options.model, options.hidden))
-        loss_of, optimizer = nn.CrossEntropyLoss(), torch.optim.SGD(net.parameters(), lr=0.1)
-
-        def step():
-            index = torch.randint(IMAGES, (options.batch_size,))
-            optimizer.zero_grad()
-            loss = loss_of(net(take(images, index)), take(labels, index))
-            loss.backward()
-            optimizer.step()
-            return loss.item()
-
-        return step
-
-    return {name: step_of(take) for name, take in ways.items()}
+def shown(measure: Callable[..., Iterable[Result]], *asked: Any) -> list[Result]:
+    """All that is measured, each printed as soon as it is there."""
+    results = []
+    for result in measure(*asked):
+        print(f"{result.table}\n", flush=True)
+        results.append(result)
+    return results
 
 
-def pytorch_layers(model: str, hidden: int):
-    """The layers of our net in PyTorch, in our order: with ReLU after pooling, which is the quicker one there too."""
-    from torch import nn
+def write(options: argparse.Namespace, told: str, facts: Mapping[str, Any], results: list[Result]) -> None:
+    """The files that are asked for."""
+    if options.json:
+        content = {"machine": facts, "rounds": options.rounds, "results": [result.as_json() for result in results]}
+        options.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if options.markdown:
+        written = (f"**{table.title}**: {table.about}\n\n{table.markdown()}" for table in tables(results))
+        options.markdown.write_text("\n".join([told + "\n", *written]), encoding="utf-8")
+    if options.picture:
+        from dlscratch.plot import save_bars
 
-    if model == "two-layer":
-        return nn.Linear(PIXELS, hidden), nn.ReLU(), nn.Linear(hidden, CLASSES)
-    to_images = nn.Unflatten(1, (1, 28, 28))
-    if model == "simple-convnet":
-        convolution = nn.Conv2d(1, 30, 5), nn.MaxPool2d(2), nn.ReLU()
-        return to_images, *convolution, nn.Flatten(), nn.Linear(4320, hidden), nn.ReLU(), nn.Linear(hidden, CLASSES)
-    convolutions, channels = [], 1
-    for count, pad in ((16, 1), (32, 2), (64, 1)):
-        convolutions += [nn.Conv2d(channels, count, 3, padding=1), nn.ReLU()]
-        convolutions += [nn.Conv2d(count, count, 3, padding=pad), nn.MaxPool2d(2), nn.ReLU()]
-        channels = count
-    rest = nn.Linear(1024, hidden), nn.ReLU(), nn.Dropout(), nn.Linear(hidden, CLASSES), nn.Dropout()
-    return to_images, *convolutions, nn.Flatten(), *rest
+        first = [result for result in results if result.threads == options.threads[0] and OURS in result.rows]
+        first.sort(key=lambda result: result.unit != STEP)  # those of steps side by side
+        save_bars({result.caption: result.bars for result in first}, options.picture, marked=OURS)
 
 
 if __name__ == "__main__":
