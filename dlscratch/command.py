@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TypeVar
 
@@ -22,6 +23,8 @@ DONE, ERROR, USAGE, DIVERGED, DATA, INTERRUPTED = 0, 1, 2, 3, 4, 130
 TOLD = (ValueError, ArithmeticError, OSError, MemoryError, ImportError)  # what the input or the machine can cause
 
 PLAIN = {"±": "+-", "Δ": "diff", "µ": "u"}  # for terminals that know ASCII only
+
+PICTURES = ".png", ".svg", ".pdf"  # what plot.py can draw
 
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
@@ -187,6 +190,17 @@ def filled(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("expects a name, got ''")
     return text
+
+
+def ending_in(*endings: str) -> Callable[[str], Path]:
+    """An argparse type: a path to write to, whose ending tells what."""
+
+    def parse(text: str) -> Path:
+        if Path(text).suffix.lower() not in endings:
+            raise argparse.ArgumentTypeError(f"expects a file that ends in {', '.join(endings)}, got {text!r}")
+        return Path(text)
+
+    return parse
 
 
 def accepted_by(read: Callable[[str], T]) -> Callable[[str], T]:

@@ -22,7 +22,9 @@ from dlscratch.command import (
     DATA,
     DONE,
     INTERRUPTED,
+    PICTURES,
     accepted_by,
+    ending_in,
     filled,
     limit_blas_threads,
     new_parser,
@@ -51,7 +53,7 @@ def main() -> int:
 
 
 def parse_options() -> argparse.Namespace:
-    count, path = number(int, least=1), accepted_by(writable)
+    count = number(int, least=1)
     parser = new_parser(__doc__, DATA, INTERRUPTED)
     option = parser.add_argument
     option("--model", choices=HIDDEN, help=f"one net only: {', '.join(HIDDEN)}", metavar="NET")
@@ -64,13 +66,16 @@ def parse_options() -> argparse.Namespace:
     option("--programs", type=number(int, least=0), metavar="N", help="turns of whole programs (2; 0 for one net only)")
     option("--dataset", type=filled, default="mnist", metavar="SET", help="what is learned: 28x28 pixels (%(default)s)")
     option("--steps", type=count, default=10_000, metavar="N", help="steps of a whole job (%(default)s)")
-    option("--json", type=path, metavar="FILE", help="write the figures there, too")
-    option("--markdown", type=path, metavar="FILE", help="write the tables there, too")
-    option("--picture", type=accepted_by(drawable), metavar="FILE", help="draw the times: .png, .svg or .pdf")
+    option("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    option("--markdown", type=Path, metavar="FILE", help="write the tables there, too")
+    option("--picture", type=ending_in(*PICTURES), metavar="FILE", help="draw the times: .png, .svg or .pdf")
     options = parser.parse_args()
     model, one = options.model or "two-layer", options.model or options.hidden or options.batch_size
     options.sizes = [Size(model, options.hidden or HIDDEN[model], options.batch_size or 100)] if one else SIZES
     options.programs = (0 if one else 2) if options.programs is None else options.programs
+    for file in filter(None, (options.json, options.markdown, options.picture)):
+        if not file.name or not file.parent.is_dir():  # which would be missed too late
+            parser.error(f"expects a file in a folder that is there, got {str(file)!r}")
     if options.programs and not hasattr(os, "wait4"):
         parser.error("whole programs can be measured on Linux and macOS only: leave them out by --programs 0")
     return options
@@ -82,20 +87,6 @@ def peer_names(text: str) -> list[str]:
     if wrong := [name for name in names if name not in NEEDS]:
         raise ValueError(f"expects some of {', '.join(NEEDS)}, got {wrong[0]!r}")
     return [name for name in NEEDS if name in names or name == "ours"]
-
-
-def writable(text: str) -> Path:
-    """A path to write to, and a folder that is there: it would be missed too late."""
-    if not text or not Path(text).parent.is_dir():
-        raise ValueError(f"expects a file in a folder that is there, got {text!r}")
-    return Path(text)
-
-
-def drawable(text: str) -> Path:
-    """The same, with an ending that tells what to draw."""
-    if not text.lower().endswith((".png", ".svg", ".pdf")):
-        raise ValueError(f"expects a file that ends in .png, .svg or .pdf, got {text!r}")
-    return writable(text)
 
 
 def installed(names: Iterable[str]) -> Iterator[str]:

@@ -18,6 +18,8 @@ try:
     from dlscratch.command import (
         DONE,
         INTERRUPTED,
+        PICTURES,
+        ending_in,
         filled,
         interrupted_later,
         limit_blas_threads,
@@ -29,14 +31,14 @@ try:
 except ModuleNotFoundError as error:
     sys.exit(f"compare.py: {error}; in the folder that holds setup.cfg, run: python -m pip install -e .")
 
-PICTURES, PAGES = (".png", ".svg", ".pdf"), (".html",)
+PAGE = ".html"
 
 
 def parse_options() -> argparse.Namespace:
     parser = new_parser(__doc__, INTERRUPTED)
     option = parser.add_argument
     option("runs", nargs="+", type=filled, metavar="RUN", help="folders of runs, the first of them to compare with")
-    option("--out", action="append", default=[], type=drawable, metavar="FILE",
+    option("--out", action="append", default=[], type=ending_in(*PICTURES, PAGE), metavar="FILE",
            help="draw the curves: .png, .svg, .pdf, or .html for an interactive page; may be repeated")  # fmt: skip
     option("--x", type=one_of("step", "epoch", "examples", "seconds"), metavar="AXIS",
            help="step, epoch, examples or seconds (step; epoch where batch sizes differ)")  # fmt: skip
@@ -51,13 +53,6 @@ def parse_options() -> argparse.Namespace:
     option("--csv", type=filled, metavar="FILE", help="write the figures as CSV; - prints them instead of the table")
     option("--markdown", type=filled, metavar="FILE", help="the same as a table in Markdown")
     return parser.parse_args()
-
-
-def drawable(text: str) -> Path:
-    """A path whose ending tells what to draw."""
-    if Path(text).suffix.lower() not in PICTURES + PAGES:
-        raise argparse.ArgumentTypeError(f"expects a file that ends in {', '.join(PICTURES + PAGES)}, got {text!r}")
-    return Path(text)
 
 
 def main() -> int:
@@ -102,7 +97,7 @@ def draw(comparison, path: Path, options: argparse.Namespace) -> None:
     with interrupted_later():
         from dlscratch.drawing import View
 
-        if path.suffix.lower() in PAGES:
+        if path.suffix.lower() == PAGE:
             from dlscratch.page import save_comparison_page as save
         else:
             from dlscratch.plot import save_comparison as save

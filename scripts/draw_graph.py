@@ -21,7 +21,7 @@ try:
         DATA,
         DONE,
         INTERRUPTED,
-        accepted_by,
+        ending_in,
         filled,
         interrupted_later,
         limit_blas_threads,
@@ -33,15 +33,13 @@ try:
 except ModuleNotFoundError as error:
     sys.exit(f"draw_graph.py: {error}; in the folder that holds setup.cfg, run: python -m pip install -e .")
 
-FORMS = (".svg", ".dot")
-
 
 def parse_options() -> argparse.Namespace:
     parser = new_parser(__doc__, DATA, INTERRUPTED)
     option = parser.add_argument
     option("graph", nargs="?", default="shop", type=filled, metavar="GRAPH",
            help=f"shop (default), residual-block, {', '.join(NETS)}, RUN, or FILE.py:FUNCTION")  # fmt: skip
-    option("--out", default="graph.svg", type=accepted_by(drawable), metavar="FILE",
+    option("--out", default="graph.svg", type=ending_in(".svg", ".dot"), metavar="FILE",
            help=".svg, or .dot for Graphviz (%(default)s)")  # fmt: skip
     option("--dataset", type=filled, default=argparse.SUPPRESS, metavar="NAME",
            help="the data that a net reads (strokes; mnist if --data-dir is given; that of the run)")  # fmt: skip
@@ -49,13 +47,6 @@ def parse_options() -> argparse.Namespace:
         if each.name in ("data_dir", "batch_size", *CHOICES):
             option(option_of(each.name), default=argparse.SUPPRESS, **each.metadata)
     return parser.parse_args()
-
-
-def drawable(text: str) -> Path:
-    """A path whose ending tells what to draw."""
-    if Path(text).suffix.lower() not in FORMS:
-        raise ValueError(f"expects a file that ends in {' or '.join(FORMS)}, got {text!r}")
-    return Path(text)
 
 
 def main() -> int:

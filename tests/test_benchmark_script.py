@@ -115,7 +115,7 @@ def test_the_canonical_net_is_evaluated_too(images, tmp_path):
     [
         (("--peers", "ours,tensorflow"), "scikit_learn, textbook, inline, products, got 'tensorflow'"),
         (("--threads", "0"), "expects a whole number from 1 up, got '0'"),
-        (("--picture", "bars.txt"), "expects a file that ends in .png, .svg or .pdf, got 'bars.txt'"),
+        (("--picture", "bars.txt"), "expects a file that ends in .png, .svg, .pdf, got 'bars.txt'"),
         (("--json", "nowhere/figures.json"), "expects a file in a folder that is there, got 'nowhere/figures.json'"),
     ],
     ids=["peers", "threads", "picture", "json"],

@@ -1,7 +1,6 @@
 """Every peer of the benchmark does the same job as ours: 20 steps on the same batches, loss by loss."""
 
 import os
-from functools import partial
 
 import numpy as np
 import pytest
@@ -47,8 +46,11 @@ def test_a_peer_has_the_losses_and_accuracies_of_ours(name, model):
         pytest.skip(f"needs {' and '.join(lacks)}; for the libraries, python -m pip install 'dlscratch[bench]'")
     problem = new_problem(model)
     ((_, wanted, accuracies),) = learned("ours", problem)
-    with Processes(1) as apart:  # since a process in which JAX is loaded must not fork, as other tests do
-        found = (apart.submit(learned, name, problem).result if name == "jax" else partial(learned, name, problem))()
+    if name == "jax":  # a process in which it is loaded must not fork, as other tests do
+        with Processes(1) as apart:
+            found = apart.submit(learned, name, problem).result()
+    else:
+        found = learned(name, problem)
     assert found
     for way, losses, reached in found:
         assert losses == pytest.approx(wanted, rel=NEAR), way

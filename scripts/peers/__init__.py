@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dlscratch.compiled import compiler
+
 # Each file, and the libraries and programs that it needs besides ours.
 NEEDS = {
     "ours": (),
@@ -56,7 +58,7 @@ class Peer(NamedTuple):
 
 def missing(name: str) -> list[str]:
     """What one of NEEDS needs and does not find."""
-    return [need for need in NEEDS[name] if not (find_spec(need) or shutil.which(need))]
+    return [need for need in NEEDS[name] if not (compiler() if need == "cc" else find_spec(need) or shutil.which(need))]
 
 
 def ways(name: str, problem: Problem, rows: Rows | None = None) -> dict[str, Peer]:

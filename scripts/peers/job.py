@@ -1,7 +1,7 @@
 """The whole job as one of the peers would write it, in scripts/: `python -m peers.job NAME DATASET STEPS FILE`.
 
 Load the images, train 784-50-10, compute both accuracies at each epoch, and write all figures at the end: less than
-scripts/train.py does, which writes down each step as it is taken, saves the net, and draws a picture.
+scripts/train.py does, which writes down each step as it is taken, and saves the net.
 """
 
 import sys

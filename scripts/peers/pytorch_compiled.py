@@ -3,8 +3,6 @@
 It needs a C++ compiler, and a quarter of a minute for its first step.
 """
 
-import shutil
-
 import torch
 from torch.func import functional_call, grad_and_value
 from torch.nn.functional import cross_entropy
@@ -14,8 +12,8 @@ from peers.pytorch import accuracies, drawn, new_net, tensors
 
 
 def peers(problem: Problem, rows: Rows | None = None) -> dict[str, Peer]:
-    """None where there is no compiler, nor for a net that draws noise."""
-    if not shutil.which("c++") or problem.model == "deep-convnet":
+    """None for a net that draws noise."""
+    if problem.model == "deep-convnet":
         return {}
     data, net = tensors(problem), new_net(problem)
     (images, labels), params = data[0], {name: param.detach() for name, param in net.named_parameters()}
